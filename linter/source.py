@@ -1,0 +1,1 @@
+"""A checked file's text, to the byte: decoding, encoding back, and offsets turned into rows and columns."""
