@@ -1,0 +1,53 @@
+"""The spellings of a portable device, and which torch has what they use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from uncuda.findings import TorchVersion
+
+ACCELERATOR_FLOOR: TorchVersion = (2, 6)
+"""The first torch with torch.accelerator (wheels 2.5.1 and 2.6.0 compared)."""
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """How one device is written. `torch` is the local name of the torch module."""
+
+    torch: str = "torch"
+
+    @property
+    def available(self) -> str:
+        """A bool: is an accelerator there?"""
+        return f"{self.torch}.accelerator.is_available()"
+
+    @property
+    def device(self) -> str:
+        """A torch.device: the current accelerator, without index, or the CPU.
+
+        `current_accelerator()` alone names the build's accelerator even where none is present, and raises
+        on a CPU-only torch 2.6.0; hence the test.
+        """
+        return (
+            f"{self.torch}.accelerator.current_accelerator() if {self.available} else {self.torch}.device(\"cpu\")"
+        )
+
+    @property
+    def type(self) -> str:
+        """The device as str: "cuda", "npu", … or "cpu"."""
+        return f'{self.torch}.accelerator.current_accelerator().type if {self.available} else "cpu"'
+
+    def indexed(self, index: str) -> str:
+        """A torch.device with an index, or the plain CPU (an indexed CPU is refused by torch.load)."""
+        return (
+            f"{self.torch}.device({self.torch}.accelerator.current_accelerator().type, {index})"
+            f' if {self.available} else {self.torch}.device("cpu")'
+        )
+
+    def guarded(self, call: str, otherwise: str) -> str:
+        """`call` where there is an accelerator, else `otherwise`: for calls that CUDA answers on a CPU too."""
+        return f"{call} if {self.available} else {otherwise}"
+
+
+DEVICE_NAMES = ("device", "accelerator", "accelerator_device", "torch_device")
+"""Names for a new binding, best first."""

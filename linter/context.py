@@ -1,0 +1,328 @@
+"""What a rule sees of the place it is called at, and how it reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from uncuda.bindings import Binding, Scope, dotted, names_read
+from uncuda.devices import Devices
+from uncuda.findings import Edit, Outcome, Target, TorchVersion
+from uncuda.fixes.builder import CannotFix, FixBuilder, PendingFix
+from uncuda.flow import Flow, Value
+from uncuda.guards import Guard, guard_of
+from uncuda.walk import children, walk
+
+if TYPE_CHECKING:
+    from uncuda.index import ClassFacts, FileIndex
+    from uncuda.rules.base import Rule
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the engine needs to know to check one text.
+
+    `codes`: the rules to run. `device_expr` and `device_import`: the project's own helper for a device, such
+    as `get_device()` and `from mylib.utils import get_device`. `whole_file`: parse the whole file with libcst
+    (the slow reference for the islands). `targets`: None means all.
+    """
+
+    torch_floor: TorchVersion = (2, 6)
+    codes: frozenset[str] | None = None
+    device_expr: str | None = None
+    device_import: str | None = None
+    whole_file: bool = False
+    targets: frozenset[Target] | None = None
+
+
+@dataclass
+class RawFinding:
+    """A finding whose place is still a node."""
+
+    rule: Rule
+    node: cst.CSTNode
+    message: str
+    symbol: str
+    outcomes: Mapping[Target, Outcome]
+    fix: PendingFix | None
+
+
+@dataclass
+class Context:
+    """The place of the walk. One object serves a whole file; the engine moves it along."""
+
+    index: FileIndex
+    options: Options
+    module: Scope
+    ancestors: list[cst.CSTNode] = field(default_factory=list)
+    scope: Scope = field(init=False)
+    owner: ClassFacts | None = None
+    root: cst.Module = field(init=False)
+    island_start: int = 0
+    raw: list[RawFinding] = field(default_factory=list)
+    claimed: set[int] = field(default_factory=set)
+    _keep: list[object] = field(default_factory=list)
+    _guard: tuple[int, Guard] | None = None
+
+    def __post_init__(self) -> None:
+        self.scope = self.module
+        self.devices = Devices(self)
+
+    # -- the place -----------------------------------------------------------------------------------------
+
+    @property
+    def flow(self) -> Flow:
+        """Names and values as seen from here."""
+        return Flow(self.index, self.scope, self.ancestors, self.owner)
+
+    @property
+    def newline(self) -> str:
+        """The line break that this file uses."""
+        return _newline(self.index.text)
+
+    @property
+    def parent(self) -> cst.CSTNode | None:
+        """The node right above the one at hand."""
+        return self.ancestors[-1] if self.ancestors else None
+
+    @property
+    def function(self) -> cst.FunctionDef | None:
+        """The innermost function whose body or signature the place is in."""
+        return next((n for n in reversed(self.ancestors) if isinstance(n, cst.FunctionDef)), None)
+
+    @property
+    def statement(self) -> cst.CSTNode | None:
+        """The innermost statement the place is in."""
+        for node in reversed(self.ancestors):
+            if isinstance(node, (cst.SimpleStatementLine, cst.BaseCompoundStatement)):
+                return node
+        return None
+
+    def qualified(self, node: cst.CSTNode | None) -> str | None:
+        """The full dotted name that `node` stands for ("torch.cuda.Event"), through imports and aliases."""
+        return self.flow.qualified(node)
+
+    def value(self, node: cst.CSTNode | None) -> Value:
+        """What `node` holds."""
+        return self.flow.value(node)
+
+    def code(self, node: cst.CSTNode) -> str:
+        """The source of `node`."""
+        return self.root.code_for_node(node)
+
+    def guard(self, node: cst.CSTNode) -> Guard:
+        """What keeps `node` from running without CUDA."""
+        return guard_of(self.ancestors, node, lambda: self.flow)
+
+    def parent_of(self, node: cst.CSTNode) -> tuple[cst.CSTNode | None, list[cst.CSTNode]]:
+        """The parent of a node at or below the place at hand, and the path to it."""
+        for start in range(len(self.ancestors) - 1, -1, -1):
+            for child in children(self.ancestors[start]):
+                if child is node:
+                    return self.ancestors[start], self.ancestors[: start + 1]
+        return self._search(node)
+
+    def _search(self, node: cst.CSTNode) -> tuple[cst.CSTNode | None, list[cst.CSTNode]]:
+        base = self.ancestors[-1] if self.ancestors else None
+        for top in reversed([self.ancestors[0]] if base is None else self.ancestors):
+            stack: list[tuple[cst.CSTNode, list[cst.CSTNode]]] = [(top, [*self.ancestors[: self.ancestors.index(top)]])]
+            while stack:
+                item, path = stack.pop()
+                for child in children(item):
+                    if child is node:
+                        return item, [*path, item]
+                    stack.append((child, [*path, item]))
+        return None, []
+
+    def in_script(self) -> bool:
+        """Is the place code that TorchScript compiles? It knows nothing of torch.accelerator."""
+        for node in self.ancestors:
+            if isinstance(node, cst.FunctionDef):
+                for decorator in node.decorators:
+                    target = decorator.decorator
+                    name = dotted(target.func if isinstance(target, cst.Call) else target) or ""
+                    if name.rpartition(".")[2] in ("script", "script_method", "script_if_tracing", "jit"):
+                        return True
+        return False
+
+    # -- outcomes ------------------------------------------------------------------------------------------
+
+    def outcomes(self, symbol: str, node: cst.CSTNode) -> dict[Target, Outcome]:
+        """The table's outcomes of `symbol`, as they turn out at `node` under its guards."""
+        from uncuda.rules.knowledge import outcomes
+
+        return self.guarded(dict(outcomes(symbol)), node)
+
+    def guarded(self, table: dict[Target, Outcome], node: cst.CSTNode) -> dict[Target, Outcome]:
+        """`table` as it turns out at `node`: code that is skipped without CUDA can't crash there."""
+        guard = self.guard(node)
+        if guard in (Guard.NONE, Guard.ACCELERATOR):
+            if guard is Guard.ACCELERATOR and table.get(Target.CPU) is not Outcome.WORKS:
+                table[Target.CPU] = Outcome.HARMLESS
+            return table
+        for target, outcome in table.items():
+            if outcome in (Outcome.WORKS, Outcome.HARMLESS) and target is not Target.CPU:
+                continue
+            if target is Target.CPU:
+                table[target] = Outcome.HARMLESS
+            elif outcome is Outcome.CRASH:
+                table[target] = Outcome.DEGRADED if guard is Guard.TRY else Outcome.SILENT_CPU
+        return table
+
+    # -- reporting -----------------------------------------------------------------------------------------
+
+    def claim(self, *nodes: cst.CSTNode, deep: bool = False) -> None:
+        """Marks nodes as told: no other rule reports at them. `deep` takes everything below too."""
+        for node in nodes:
+            if deep:
+                self.claimed.update(map(id, walk(node)))
+                continue
+            self.claimed.add(id(node))
+            inner: cst.CSTNode = node
+            while True:
+                if isinstance(inner, cst.Call):
+                    inner = inner.func
+                elif isinstance(inner, cst.Attribute):
+                    inner = inner.value
+                    if isinstance(inner, cst.Call):
+                        break
+                else:
+                    break
+                self.claimed.add(id(inner))
+
+    def is_claimed(self, node: cst.CSTNode) -> bool:
+        """Has another rule told this tie already?"""
+        return id(node) in self.claimed
+
+    def report(
+        self,
+        rule: Rule,
+        node: cst.CSTNode,
+        message: str,
+        *,
+        symbol: str,
+        outcomes: Mapping[Target, Outcome] | None = None,
+        claims: tuple[cst.CSTNode, ...] = (),
+        fix: Callable[[FixBuilder], None] | None = None,
+        title: str = "",
+    ) -> bool:
+        """Reports a tie at `node`, unless a rule that came earlier has told it; says whether it did.
+
+        `symbol` is a key of the knowledge base, from which `outcomes` come when they aren't given (guards
+        are taken into account then). `claims` are further nodes that belong to this tie, taken with all below
+        them. `fix` fills a FixBuilder; when it raises CannotFix the finding has none and the message says why.
+        """
+        if id(node) in self.claimed:
+            return False
+        self.claim(node)
+        for other in claims:
+            self.claim(other, deep=True)
+        if self.options.codes is not None and rule.code not in self.options.codes:
+            return False
+        pending: PendingFix | None = None
+        if fix is not None and not self.in_script():
+            builder = FixBuilder(self, node, title or rule.summary())
+            mark = self.devices.mark()
+            try:
+                fix(builder)
+                pending = builder.done() if builder.edits else None
+            except CannotFix as reason:
+                self.devices.rewind(mark)
+                if "needs torch" in str(reason):
+                    message = f"{message} ({reason})"
+        self.raw.append(
+            RawFinding(
+                rule,
+                node,
+                message,
+                symbol,
+                self.outcomes(symbol, node) if outcomes is None else outcomes,
+                pending,
+            )
+        )
+        return True
+
+    # -- what fixes ask ------------------------------------------------------------------------------------
+
+    def spell(self, name: str, builder: FixBuilder) -> str:
+        """The local spelling of a torch name; adds `import torch` to the fix where it isn't there."""
+        head, _, rest = name.partition(".")
+        local = self.local_name(head)
+        if local is None:
+            found = self.flow.bindings(head)
+            if found is not None and found[0] is not self.module:
+                raise CannotFix(f"{head!r} means something else here")
+            if head in self.index.bindings and not all(b.target == head for b in self.index.bindings[head]):
+                raise CannotFix(f"{head!r} means something else in this file")
+            builder.edits.append(self.import_edit(f"import {head}"))
+            local = head
+        return f"{local}.{rest}" if rest else local
+
+    def local_name(self, module: str) -> str | None:
+        """The name under which `module` is imported here, if it is."""
+        flow = self.flow
+        if flow.qualified(cst.Name(module)) == module:
+            found = flow.bindings(module)
+            if found is None or all(b.kind == "import" for b in found[1]):
+                return module
+        for name, target in self.index.aliases.items():
+            if target == module and flow.qualified(cst.Name(name)) == module:
+                return name
+        return None
+
+    def import_edit(self, line: str) -> Edit:
+        """An edit that adds an import where a reader would look for it: after the last import at the top of
+        the file that stands before any other code, else after the docstring."""
+        at = self.index.body_start
+        leading = self._leading_imports()
+        newline = _newline(self.index.text)
+        if leading:
+            return Edit(leading, leading, f"{line}{newline}")
+        return Edit(at, at, f"{line}{newline}")
+
+    def _leading_imports(self) -> int:
+        """The line start after the first run of non-future imports, or 0."""
+        from uncuda.source import Lines
+
+        last = 0
+        lines = Lines(self.index.text)
+        previous_end: int | None = None
+        for site in self.index.imports:
+            if site.future:
+                continue
+            start = self.index.text.rfind("\n", 0, site.start) + 1
+            if self.index.text[start : site.start].strip():
+                break
+            if previous_end is not None and _code_between(self.index.text[previous_end : site.start]):
+                break
+            last = lines.after(site.end)
+            previous_end = site.end
+        return last
+
+    def is_free(self, name: str) -> bool:
+        """Is `name` neither bound nor read in the function, nor bound in the module?"""
+        if name in self.index.bindings:
+            return False
+        function = self.function
+        top: cst.CSTNode = self.root
+        if function is not None:
+            top = next(n for n in self.ancestors if isinstance(n, cst.FunctionDef))
+        return all(found != name for found in names_read(top))
+
+    def bindings_of(self, name: str) -> tuple[Scope, list[Binding]] | None:
+        """The bindings of `name` that reach this place."""
+        return self.flow.bindings(name)
+
+
+def _code_between(text: str) -> bool:
+    return any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines()[1:])
+
+
+def _newline(text: str) -> str:
+    at = text.find("\n")
+    if at > 0 and text[at - 1] == "\r":
+        return "\r\n"
+    return "\n" if at >= 0 or "\r" not in text else "\r"

@@ -1,0 +1,145 @@
+"""The conditions a place stands under: is a tie reached at all where there is no CUDA?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from enum import Enum, auto
+
+import libcst as cst
+
+from uncuda.flow import Flow, Kind, Value, Which
+
+
+class Guard(Enum):
+    """What keeps a tie from running without CUDA."""
+
+    NONE = auto()
+    CUDA = auto()  # under a test that CUDA is there
+    ACCELERATOR = auto()  # under a test that some accelerator is there
+    TRY = auto()  # in a try whose handler catches what the tie raises
+    SKIPPED_TEST = auto()  # a test function or class that is skipped without CUDA
+
+
+_CATCHES = frozenset(
+    "Exception BaseException ImportError ModuleNotFoundError RuntimeError AssertionError AttributeError".split()
+)
+
+
+def polarity(test: cst.BaseExpression, flow: Flow) -> Value | None:
+    """The flag that must be true where `test` is true (None when there is none)."""
+    value = flow.value(test)
+    return value if value.kind is Kind.FLAG else None
+
+
+def denies(test: cst.BaseExpression, flow: Flow) -> Value | None:
+    """The flag that must be false where `test` is true: `not flag`, `not flag or …` isn't one."""
+    match test:
+        case cst.UnaryOperation(operator=cst.Not(), expression=inner):
+            return polarity(inner, flow)
+        case cst.Comparison(comparisons=[cst.ComparisonTarget(operator=cst.NotEqual(), comparator=right)]):
+            if any(flow.value(side).is_cuda for side in (test.left, right)):
+                return Value(Kind.FLAG, Which.CUDA)
+        case _:
+            pass
+    return None
+
+
+def _leaves(body: cst.BaseSuite) -> bool:
+    """Does the suite always leave the function, loop or program at its end?"""
+    if not body.body:
+        return False
+    last = body.body[-1]
+    if isinstance(last, cst.SimpleStatementLine):
+        last_small: cst.CSTNode = last.body[-1]
+    else:
+        last_small = last
+    match last_small:
+        case cst.Return() | cst.Raise() | cst.Continue() | cst.Break():
+            return True
+        case cst.Expr(value=cst.Call(func=cst.Attribute(attr=cst.Name("exit" | "skip" | "skipTest")))):
+            return True
+        case cst.Expr(value=cst.Call(func=cst.Name("exit" | "quit"))):
+            return True
+        case _:
+            return False
+
+
+def _handler_names(handler: cst.ExceptHandler) -> Iterator[str]:
+    if handler.type is None:
+        yield "BaseException"
+    elif isinstance(handler.type, cst.Tuple):
+        for element in handler.type.elements:
+            yield getattr(element.value, "value", "")
+    else:
+        yield getattr(handler.type, "value", "") if isinstance(handler.type, cst.Name) else ""
+
+
+def guard_of(ancestors: Sequence[cst.CSTNode], node: cst.CSTNode, flow_at: Callable[[], Flow]) -> Guard:
+    """The strongest guard that `node` stands under. `ancestors` runs from the island's root to its parent."""
+    path = [*ancestors, node]
+    weak = Guard.NONE
+    flow = flow_at()
+    for depth in range(len(path) - 2, -1, -1):
+        above, below = path[depth], path[depth + 1]
+        flag: Value | None = None
+        match above:
+            case cst.If() | cst.While() | cst.IfExp():
+                if below is above.body:
+                    flag = polarity(above.test, flow)
+                elif below is above.orelse:
+                    flag = denies(above.test, flow)
+            case cst.BooleanOperation() if below is above.right:
+                if isinstance(above.operator, cst.And):
+                    flag = polarity(above.left, flow)
+                else:
+                    flag = denies(above.left, flow)
+            case cst.Try():
+                if below is above.body and any(_CATCHES & set(_handler_names(h)) for h in above.handlers):
+                    weak = Guard.TRY
+            case cst.IndentedBlock() | cst.Module():
+                flag = _earlier_exit(above, below, flow)
+            case cst.FunctionDef() | cst.ClassDef():
+                if below not in above.decorators and any(_skips(d, flow) for d in above.decorators):
+                    return Guard.SKIPPED_TEST
+            case _:
+                pass
+        if flag is not None:
+            return Guard.CUDA if flag.which is Which.CUDA else Guard.ACCELERATOR
+    return weak
+
+
+def _earlier_exit(suite: cst.IndentedBlock | cst.Module, below: cst.CSTNode, flow: Flow) -> Value | None:
+    """`if not torch.cuda.is_available(): return` before the statement, in the same suite."""
+    for stmt in suite.body:
+        if stmt is below:
+            return None
+        if isinstance(stmt, cst.If) and stmt.orelse is None and _leaves(stmt.body):
+            flag = denies(stmt.test, flow)
+            if flag is not None:
+                return flag
+        elif isinstance(stmt, cst.SimpleStatementLine):
+            for small in stmt.body:
+                if isinstance(small, cst.Assert):
+                    flag = polarity(small.test, flow)
+                    if flag is not None:
+                        return flag
+    return None
+
+
+_SKIP_NAMES = ("require_torch_gpu", "require_cuda", "requires_cuda", "require_torch_multi_gpu", "requires_gpu")
+
+
+def _skips(decorator: cst.Decorator, flow: Flow) -> bool:
+    node = decorator.decorator
+    call = node if isinstance(node, cst.Call) else None
+    func = call.func if call else node
+    last = func.attr.value if isinstance(func, cst.Attribute) else getattr(func, "value", "")
+    if last in _SKIP_NAMES:
+        return True
+    if call is None or not call.args:
+        return False
+    if last in ("skipif", "skipIf"):
+        return denies(call.args[0].value, flow) is not None
+    if last == "skipUnless":
+        return polarity(call.args[0].value, flow) is not None
+    return False

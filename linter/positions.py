@@ -1,0 +1,66 @@
+"""Where chosen nodes of a tree stand in its text, found by writing the tree out once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import libcst as cst
+from libcst._nodes.internal import CodegenState
+
+
+@dataclass
+class _Recorder(CodegenState):
+    """Counts characters as tokens are written; notes the span of the wanted nodes only.
+
+    libcst's own position provider notes every node and copies the tree first, which costs about fifty
+    times as much on an island.
+    """
+
+    def __post_init__(self) -> None:
+        self.wanted: frozenset[int] = frozenset()
+        self.spans: dict[int, tuple[int, int]] = {}
+        self.exact: set[int] = set()
+        self.length = 0
+        self._open: list[int] = []
+
+    def add_token(self, value: str) -> None:
+        self.tokens.append(value)
+        self.length += len(value)
+
+    def add_indent_tokens(self) -> None:
+        for token in self.indent_tokens:
+            self.add_token(token)
+
+    def before_codegen(self, node: cst.CSTNode) -> None:
+        if id(node) in self.wanted:
+            self._open.append(self.length)
+
+    def after_codegen(self, node: cst.CSTNode) -> None:
+        key = id(node)
+        if key in self.wanted:
+            start = self._open.pop()
+            if key not in self.exact:
+                self.spans[key] = (start, self.length)
+
+    @contextmanager
+    def record_syntactic_position(
+        self, node: cst.CSTNode, *, start_node: cst.CSTNode | None = None, end_node: cst.CSTNode | None = None
+    ) -> Iterator[None]:
+        # Leaves out the node's own parentheses and the blank lines before it.
+        start = self.length
+        yield
+        key = id(node)
+        if key in self.wanted:
+            self.spans[key] = (start, self.length)
+            self.exact.add(key)
+
+
+def spans(tree: cst.Module, nodes: Iterable[cst.CSTNode]) -> tuple[str, dict[int, tuple[int, int]]]:
+    """The text of `tree`, and for each of `nodes` (by `id`) the offsets of its first and past its last
+    character, without its own parentheses."""
+    recorder = _Recorder(default_indent=tree.default_indent, default_newline=tree.default_newline)
+    recorder.wanted = frozenset(map(id, nodes))
+    tree._codegen(recorder)
+    return "".join(recorder.tokens), recorder.spans

@@ -1,0 +1,81 @@
+"""What a rule is: one class that holds its code, its reason, its examples and what it looks for."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import ClassVar
+
+from uncuda.findings import Applicability, Category, TorchVersion
+
+
+@dataclass(frozen=True)
+class Bad:
+    """Code that the rule must report.
+
+    `fixed` is the whole text after the rule's own fixes (None: there is no fix). `floor` is the torch floor it
+    runs under. `applicability` is that of the fix. `run` is a line that, after the code, makes a value to
+    compare before and after (an expression), for fixes that are executed; `setup` runs before both.
+    """
+
+    code: str
+    fixed: str | None = None
+    applicability: Applicability = Applicability.SAFE
+    floor: TorchVersion = (2, 6)
+    count: int = 1
+    setup: str = ""
+    run: str | None = None
+    id: str = ""
+    device_expr: str | None = None
+    device_import: str | None = None
+
+
+@dataclass(frozen=True)
+class Good:
+    """Code that the rule must leave alone, with the reason as `why`."""
+
+    code: str
+    why: str = ""
+    floor: TorchVersion = (2, 6)
+
+
+class Rule:
+    """One kind of tie. Subclass it, fill the class variables, write `visit_<Node>(node, ctx)` methods.
+
+    The docstring is the rule's page: its first line is the summary; then why it hurts, what the fix keeps,
+    and the source of the facts.
+    """
+
+    code: ClassVar[str]
+    name: ClassVar[str]
+    triggers: ClassVar[tuple[str, ...]]
+    """Literal text, case-sensitive: without one of these in the statement the rule can't fire (names that
+    are imported from a place holding one count too)."""
+    category: ClassVar[Category] = Category.MANDATORY
+    effort: ClassVar[int] = 1
+    """Story points of doing it by hand: 0, 1, 3, 5, 7 or 13."""
+    priority: ClassVar[int] = 50
+    """Among rules that see the same node, the lower goes first."""
+    fix_safety: ClassVar[str] = ""
+    """When the fix is safe, when it isn't, and what it never does."""
+    sources: ClassVar[tuple[str, ...]] = ()
+    bad: ClassVar[tuple[Bad, ...]] = ()
+    good: ClassVar[tuple[Good, ...]] = ()
+
+    @classmethod
+    def summary(cls) -> str:
+        """The first line of the docstring."""
+        return cls.why().partition("\n")[0].rstrip(".")
+
+    @classmethod
+    def why(cls) -> str:
+        """The whole docstring, without its indentation."""
+        return inspect.cleandoc(cls.__doc__ or "")
+
+    @classmethod
+    def handlers(cls) -> dict[str, str]:
+        """libcst node type name to the name of the method that wants it."""
+        return {name[6:]: name for name in dir(cls) if name.startswith("visit_")}
+
+
+__all__ = ["Applicability", "Bad", "Category", "Good", "Rule"]

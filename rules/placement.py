@@ -1,0 +1,244 @@
+"""Tensors and modules moved to CUDA by name: `.cuda()` and `.to("cuda")`."""
+
+from __future__ import annotations
+
+import libcst as cst
+
+from uncuda.context import Context
+from uncuda.fixes.builder import CannotFix, FixBuilder
+from uncuda.flow import Kind, Value, argument, device_text, indexed_cuda_text
+from uncuda.rules.base import Applicability, Bad, Good, Rule
+
+_DEVICE = 'torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")'
+
+
+def index_text(fix: FixBuilder, node: cst.BaseExpression) -> str | None:
+    """The index in a device text, as source: "0" for "cuda:0", "i" for f"cuda:{i}"; None when it has none."""
+    computed = indexed_cuda_text(node)
+    if computed is not None:
+        return fix.code(computed)
+    value = device_text(node)
+    return value.index if value is not None and value.index else None
+
+
+def same_device(fix: FixBuilder, node: cst.BaseExpression) -> str:
+    """The portable device for a CUDA device text or torch.device call, with the same index if it has one."""
+    index = index_text(fix, node)
+    return fix.device() if index is None else fix.device_with_index(index)
+
+
+class CudaCall(Rule):
+    """`.cuda()` moves a tensor or module to NVIDIA (or ROCm) hardware only.
+
+    Off CUDA the call raises: "Torch not compiled with CUDA enabled". `.to(device)` does the same on every
+    backend. The index and `non_blocking` are kept; a device without index is the current device, for
+    `.cuda()` and for `.to()` alike.
+    """
+
+    code = "UC101"
+    name = "cuda-call"
+    triggers = (".cuda",)
+    effort = 1
+    fix_safety = (
+        "Safe where the receiver is known to be a tensor or an nn.Module and the device argument is a literal. "
+        "Unsafe where the receiver is unknown (a class with a `cuda` but no `to` method would break) or the "
+        "argument is a variable. Left alone where the class brings its own `cuda` method."
+    )
+    sources = ("torch 2.13.0, executed", "knowledge base: torch.Tensor.cuda, torch.nn.Module.cuda")
+    bad = (
+        Bad(
+            "import torch\n\n\ndef f():\n    x = torch.ones(2)\n    return x.cuda()\n",
+            f"import torch\n\n\ndef f():\n    x = torch.ones(2)\n    device = {_DEVICE}\n    return x.to(device)\n",
+            run="f()",
+        ),
+        Bad(
+            "import torch\nfrom torch import nn\n\nmodel = nn.Linear(2, 2).cuda()\n",
+            f"import torch\nfrom torch import nn\n\ndevice = {_DEVICE}\nmodel = nn.Linear(2, 2).to(device)\n",
+            run="model.weight.shape",
+        ),
+        Bad(
+            'import torch\n\ndevice = torch.device("cuda" if torch.cuda.is_available() else "cpu")\n'
+            "x = torch.ones(2).cuda(non_blocking=True)\n",
+            'import torch\n\ndevice = torch.device("cuda" if torch.cuda.is_available() else "cpu")\n'
+            "x = torch.ones(2).to(device, non_blocking=True)\n",
+            id="in-scope",
+            run="x",
+        ),
+        Bad(
+            "import torch\n\n\ndef f(rank: int):\n    return torch.ones(2).cuda(0)\n",
+            "import torch\n\n\ndef f(rank: int):\n"
+            f"    device = {_DEVICE}\n    return torch.ones(2).to(torch.device(device.type, 0))\n",
+            id="index",
+            run="f(0)",
+        ),
+        Bad(
+            "import torch\n\n\ndef f(batch):\n    return batch.cuda()\n",
+            f"import torch\n\n\ndef f(batch):\n    device = {_DEVICE}\n    return batch.to(device)\n",
+            Applicability.UNSAFE,
+            id="unknown-receiver",
+        ),
+        Bad(
+            "import torch\n\n\ndef f(x: torch.Tensor):\n    return x.cuda()\n",
+            None,
+            floor=(2, 4),
+            id="floor",
+        ),
+        Bad(
+            "import torch\n\nxs = list(map(lambda t: t.cuda(), [torch.ones(2)]))\n",
+            f"import torch\n\ndevice = {_DEVICE}\nxs = list(map(lambda t: t.to(device), [torch.ones(2)]))\n",
+            Applicability.UNSAFE,
+            id="lambda",
+        ),
+    )
+    good = (
+        Good("class Meter:\n    def cuda(self):\n        return 1\n\n\nMeter().cuda()\n", "a cuda method of one's own"),
+        Good("class Job:\n    def run(self):\n        return self.cuda\n", "a flag that is called cuda"),
+        Good("cfg.cuda = True\nprint(cfg.cuda)\n", "an attribute, not a call"),
+        Good('"""Call x.cuda() to move x."""\n# model.cuda()\n', "prose"),
+        Good("import torch\n\nx = torch.ones(2)\nx.to(device)\n", "already portable"),
+        Good("from numba import cuda\n\nf.cuda(1, 2, 3, 4)\n", "no torch signature has four arguments"),
+        Good("import torch\n\n\nclass Net(torch.nn.Module):\n    def cuda(self, device=None):\n        return self\n\n\n"
+             "Net().cuda()\n", "the class overrides cuda()"),
+    )  # fmt: skip
+
+    def visit_Call(self, node: cst.Call, ctx: Context) -> None:
+        func = node.func
+        if not isinstance(func, cst.Attribute) or func.attr.value != "cuda" or len(node.args) > 3:
+            return
+        if ctx.is_claimed(node) or ctx.qualified(func) is not None:
+            return
+        keywords = {a.keyword.value for a in node.args if a.keyword is not None}
+        if not keywords <= {"device", "non_blocking", "memory_format"} or any(a.star for a in node.args):
+            return
+        receiver = ctx.value(func.value)
+        if receiver.kind is Kind.OBJECT or not _can_move(func.value, ctx):
+            return
+        kind = {Kind.MODULE: "torch.nn.Module.cuda"}.get(receiver.kind, "torch.Tensor.cuda")
+        ctx.report(
+            self,
+            node,
+            f"`{_short(ctx.code(func.value))}.cuda()` needs CUDA",
+            symbol=kind,
+            fix=lambda fix: self._fix(fix, node, func, receiver),
+            title="Move with .to(device)",
+        )
+
+    def _fix(self, fix: FixBuilder, node: cst.Call, func: cst.Attribute, receiver: Value) -> None:
+        if receiver.kind not in (Kind.TENSOR, Kind.MODULE):
+            fix.unsafe()
+        given = argument(node, "device", 0)
+        others = [a for a in node.args if a is not given]
+        where = _argument_device(fix, given.value if given is not None else None)
+        words = [where]
+        for position, arg in enumerate(others):
+            keyword = arg.keyword.value if arg.keyword is not None else ("non_blocking", "memory_format")[position]
+            words.append(f"{keyword}={fix.code(arg.value)}")
+        fix.replace(func.attr, "to")
+        fix.arguments(node, ", ".join(words))
+
+
+def _argument_device(fix: FixBuilder, given: cst.BaseExpression | None) -> str:
+    """What `.to()` takes for the device argument of `.cuda()`."""
+    if given is None:
+        return fix.device()
+    value = fix.ctx.value(given)
+    match value.kind:
+        case Kind.NONE:
+            return fix.device()
+        case Kind.INT:
+            return fix.device_with_index(fix.code(given))
+        case Kind.TEXT | Kind.DEVICE if value.is_cuda and device_text(given) is not None:
+            return same_device(fix, given)
+        case Kind.DEVICE | Kind.TEXT:
+            return fix.code(given)
+        case _:
+            pass
+    name = fix.ctx.qualified(given) or (fix.code(given) if isinstance(given, (cst.Name, cst.Attribute)) else "")
+    if isinstance(given, cst.Attribute) and given.attr.value == "device":
+        fix.unsafe()
+        return fix.code(given)
+    if name.rpartition(".")[2] in ("rank", "local_rank", "gpu", "gpu_id", "device_id", "i", "idx", "device_idx"):
+        fix.unsafe()
+        return fix.device_with_index(fix.code(given))
+    raise CannotFix("the device argument may be None, an index or a device")
+
+
+def _can_move(receiver: cst.BaseExpression, ctx: Context) -> bool:
+    """Not a module, a class of this file, or a literal: something that could be a tensor."""
+    if isinstance(receiver, cst.Name):
+        if receiver.value in ("self", "cls", "super"):
+            return receiver.value == "self" and ctx.owner is not None and "cuda" not in ctx.owner.methods
+        if receiver.value in ctx.index.classes:
+            return False
+        found = ctx.flow.bindings(receiver.value)
+        if found is not None and any(b.kind == "import" for b in found[1]):
+            return False
+    return not isinstance(receiver, (cst.SimpleString, cst.Integer)) and not (
+        isinstance(receiver, cst.Call) and isinstance(receiver.func, cst.Name) and receiver.func.value == "super"
+    )
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= 40 else f"{text[:18]} … {text[-18:]}"
+
+
+class ToCuda(Rule):
+    """`.to("cuda")` names the vendor where it means "the accelerator".
+
+    Off CUDA the call raises. `.to(device)` with the accelerator that is there does the same on CUDA and works
+    elsewhere; an index in the text is kept.
+    """
+
+    code = "UC102"
+    name = "to-cuda"
+    triggers = ("cuda",)
+    effort = 1
+    fix_safety = "Safe: `.to()` with a CUDA text always raised without CUDA, and names the same device with it."
+    sources = ("torch 2.13.0, executed",)
+    bad = (
+        Bad(
+            'import torch\n\nx = torch.ones(2).to("cuda")\n',
+            f"import torch\n\ndevice = {_DEVICE}\nx = torch.ones(2).to(device)\n",
+            run="x",
+        ),
+        Bad(
+            'import torch\n\n\ndef f(x, rank):\n    return x.to(f"cuda:{rank}", non_blocking=True)\n',
+            "import torch\n\n\ndef f(x, rank):\n"
+            f"    device = {_DEVICE}\n    return x.to(torch.device(device.type, rank), non_blocking=True)\n",
+            run="f(torch.ones(2), 0)",
+            id="f-string",
+        ),
+        Bad(
+            'import torch\n\n\ndef f(x):\n    return x.to(device="cuda:0", dtype=torch.float32)\n',
+            "import torch\n\n\ndef f(x):\n"
+            f"    device = {_DEVICE}\n    return x.to(device=torch.device(device.type, 0), dtype=torch.float32)\n",
+            run="f(torch.ones(2))",
+            id="keyword",
+        ),
+    )
+    good = (
+        Good('x.to("cpu")\n'),
+        Good('x.to(device)\n'),
+        Good('path.to("cuda-11")\n', "not a device"),
+        Good('table.to({"cuda": 1})\n', "a dict key"),
+    )  # fmt: skip
+
+    def visit_Call(self, node: cst.Call, ctx: Context) -> None:
+        func = node.func
+        if not isinstance(func, cst.Attribute) or func.attr.value not in ("to", "to_empty") or not node.args:
+            return
+        given = argument(node, "device", 0)
+        if given is None:
+            return
+        value = device_text(given.value)
+        if value is None or not value.is_cuda or ctx.is_claimed(given.value):
+            return
+        ctx.report(
+            self,
+            given.value,
+            f'`.{func.attr.value}("cuda")` needs CUDA',
+            symbol='torch.Tensor.to("cuda")',
+            fix=lambda fix: fix.replace(given.value, same_device(fix, given.value)),
+            title="Move to the device that is there",
+        )
