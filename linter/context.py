@@ -64,12 +64,16 @@ class Context:
     island_start: int = 0
     raw: list[RawFinding] = field(default_factory=list)
     claimed: set[int] = field(default_factory=set)
-    _keep: list[object] = field(default_factory=list)
-    _guard: tuple[int, Guard] | None = None
 
     def __post_init__(self) -> None:
         self.scope = self.module
         self.devices = Devices(self)
+
+    def begin(self, start: int) -> None:
+        """A new island, whose first line begins at character `start`."""
+        self.island_start = start
+        self.claimed.clear()
+        self.devices.forget_local()
 
     # -- the place -----------------------------------------------------------------------------------------
 

@@ -32,7 +32,12 @@ class Devices:
     def rewind(self, mark: int) -> None:
         """Forgets the bindings made since `mark`."""
         while len(self._log) > mark:
-            del self._made[self._log.pop()]
+            self._made.pop(self._log.pop(), None)
+
+    def forget_local(self) -> None:
+        """A new island begins: only a module-level binding is still of use."""
+        self._made = {key: made for key, made in self._made.items() if key == "module"}
+        self._log.clear()
 
     def get(self, fix: FixBuilder) -> DeviceRef:
         """A device for the place at hand; adds to `fix` what binds it."""

@@ -343,7 +343,7 @@ def _findings(text: str, options: Options) -> list[Finding]:
     ctx = Context(index, options, module)
     walker = _Walker(ctx, rules)
     if whole is not None:
-        return _check_whole(text, whole, ctx, walker, lines, places)
+        return _check_whole(text, whole, ctx, walker, places)
     assert tree is not None
     aliases = _alias_pattern(index, triggers)
     found: list[Finding] = []
@@ -370,8 +370,7 @@ def _parse_whole(text: str) -> cst.Module:
 
 def _check_island(text: str, island: _Island, ctx: Context, walker: _Walker) -> list[Finding]:
     source = text[island.start : island.end]
-    ctx.claimed.clear()
-    ctx.raw.clear()
+    ctx.begin(island.start)
     prefix = 0
     newline = ctx.newline
     if island.owner:
@@ -381,7 +380,6 @@ def _check_island(text: str, island: _Island, ctx: Context, walker: _Walker) -> 
     if not source.endswith(("\n", "\r")):
         source += newline
     root = cst.parse_module(source)
-    ctx.island_start = island.start
     if island.owner:
         ctx.owner = ctx.index.classes.get(island.owner)
         wrapper = root.body[0]
@@ -413,14 +411,12 @@ def _check_whole(
     whole: cst.Module,
     ctx: Context,
     walker: _Walker,
-    lines: Lines,
     places: dict[int, tuple[int, int]],
 ) -> list[Finding]:
     found: list[Finding] = []
     for order, stmt in zip(ctx.index.orders, whole.body, strict=True):
-        ctx.claimed.clear()
         first = min(places[id(n)][0] for n in (stmt, *getattr(stmt, "decorators", ())))
-        ctx.island_start = text.rfind("\n", 0, first) + 1 if "\n" in text else lines.start(lines.position(first)[0])
+        ctx.begin(_line_start(text, first))
         ctx.module.places = bindings_in_suite([stmt], order)[1]
         if isinstance(stmt, cst.ClassDef) and isinstance(stmt.body, cst.IndentedBlock):
             # As the islands do it: first the head, then member by member.
@@ -428,7 +424,7 @@ def _check_whole(
             walker.run(whole, _head(stmt), [whole, stmt])
             ctx.owner = ctx.index.classes.get(stmt.name.value)
             for member in stmt.body.body:
-                ctx.claimed.clear()
+                ctx.begin(_line_start(text, first))
                 ctx.scope = Scope("class", None, ctx.module, names={})
                 walker.run(whole, [member], [stmt.body])
             ctx.owner = None

@@ -1,0 +1,59 @@
+"""Does a piece of code still ask for CUDA? The test before a guard around it may be widened."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import libcst as cst
+
+from uncuda.bindings import names_read
+from uncuda.context import Context
+from uncuda.walk import is_text_statement, walk
+
+_WORDS = re.compile(r"cuda|cudnn|nccl|nvtx|nvml|nvidia|triton|apex|flash_attn|xformers|tensorrt|cupy|bitsandbytes", re.I)
+# Reported nowhere and harmless everywhere: a guard around them needs no second look.
+_HARMLESS = re.compile(r"\b(?:torch\.backends\.)?cudnn\.(?:benchmark|deterministic|enabled|allow_tf32)\b")
+
+
+def mentions_cuda(nodes: Iterable[cst.CSTNode], ctx: Context, ignore: Iterable[str] = ()) -> bool:
+    """Is there a name, attribute, or string in `nodes` that is about CUDA, or a call of a function or class of
+    this file that is? `ignore`: names that don't count."""
+    skipped = frozenset(ignore)
+    for top in nodes:
+        for node in walk(top):
+            if isinstance(node, cst.Name) and node.value not in skipped:
+                if _WORDS.search(node.value) or _stands_for_cuda(node.value, ctx):
+                    return True
+            elif isinstance(node, cst.Attribute):
+                if _WORDS.search(node.attr.value):
+                    return not _HARMLESS.search(ctx.code(node)) or mentions_cuda([], ctx)
+            elif isinstance(node, (cst.SimpleString, cst.FormattedStringText)):
+                if re.search(r"\bcuda\b|nccl|nvidia-smi|CUDA_", node.value) and not _is_message(node, top):
+                    return True
+    return False
+
+
+def _is_message(node: cst.CSTNode, top: cst.CSTNode) -> bool:
+    """Is the text something that is only shown: printed, logged, raised?"""
+    for call in walk(top):
+        if isinstance(call, cst.Call):
+            last = call.func.attr.value if isinstance(call.func, cst.Attribute) else getattr(call.func, "value", "")
+            if last in ("print", "info", "debug", "warning", "warn", "error", "log", "write", "RuntimeError", "ValueError"):
+                if any(inner is node for inner in walk(call)):
+                    return True
+    return is_text_statement(top)
+
+
+def _stands_for_cuda(name: str, ctx: Context) -> bool:
+    """A name imported from, or a function or class of this file that speaks of, CUDA."""
+    target = ctx.index.aliases.get(name)
+    if target is not None:
+        return bool(_WORDS.search(target))
+    span = ctx.index.functions.get(name)
+    return span is not None and bool(_WORDS.search(ctx.index.text[slice(*span)]))
+
+
+def reads(node: cst.CSTNode, name: str) -> bool:
+    """Is the plain name `name` read or bound anywhere in `node`?"""
+    return any(found == name for found in names_read(node))
