@@ -1,0 +1,580 @@
+"""Takes many files through prefilter, cache, engine and suppressions, in this process or in several."""
+
+from __future__ import annotations
+
+import gc
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from uncuda.findings import Applicability, Category, Finding, Severity, Target, TorchVersion, at_least
+from uncuda.results import (
+    UNPARSABLE,
+    Applied,
+    FileResult,
+    Placed,
+    PlacedEdit,
+    Position,
+    Problem,
+    ProblemKind,
+)
+
+if TYPE_CHECKING:
+    from uncuda.cache import Cache
+    from uncuda.context import Options
+    from uncuda.engine import ParseError
+    from uncuda.source import Lines
+
+CHUNK = 8
+POOL_FROM_FORK = 40
+"""From so many files to parse on, a pool of forked workers pays."""
+POOL_FROM_SPAWN = 200
+"""The same where workers start afresh (macOS, Windows)."""
+
+Progress = Callable[[int, int], None]
+"""Called with the number of files done and of all files."""
+
+
+class Mode(Enum):
+    """What to do with fixes."""
+
+    CHECK = "check"
+    FIX = "fix"
+    DIFF = "diff"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What the settings of a file come to: everything that has a say in its findings, as plain data."""
+
+    codes: frozenset[str]
+    targets: frozenset[Target] | None = None
+    torch_floor: TorchVersion = (2, 6)
+    device_expr: str | None = None
+    device_import: str | None = None
+    whole_file: bool = False
+    require_reason: bool = False
+    fixable: frozenset[str] | None = None
+    """The codes whose fixes may be applied; None: all."""
+    severity: Severity = Severity.WARNING
+    """Findings below it are counted, not shown, and not fixed."""
+    fail_on: Severity = Severity.WARNING
+
+    def key(self, ignored: frozenset[str]) -> str:
+        """The cache's name for it, for files for which `ignored` codes are switched off."""
+        from uncuda.cache import profile_key
+
+        return profile_key(
+            {
+                "codes": self.codes,
+                "targets": None if self.targets is None else {t.value for t in self.targets},
+                "floor": self.torch_floor,
+                "device": [self.device_expr, self.device_import],
+                "whole": self.whole_file,
+                "reason": self.require_reason,
+                "fixable": self.fixable,
+                "ignored": ignored,
+            }
+        )
+
+    def options(self) -> Options:
+        """What the engine takes."""
+        from uncuda.context import Options
+
+        return Options(
+            torch_floor=self.torch_floor,
+            codes=self.codes,
+            device_expr=self.device_expr,
+            device_import=self.device_import,
+            whole_file=self.whole_file,
+            targets=self.targets,
+        )
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to deal with. `ignored` are codes switched off for it; `data` its content if it isn't on disk."""
+
+    path: Path
+    display: str
+    profile: Profile
+    ignored: frozenset[str] = frozenset()
+    data: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do with every file."""
+
+    mode: Mode = Mode.CHECK
+    unsafe: bool = False
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What the engine and the suppressions made of a file's content, before anything is written or hidden."""
+
+    findings: tuple[Placed, ...] = ()
+    suppressed: int = 0
+    applied: tuple[Applied, ...] = ()
+    problem: Problem | None = None
+    old: str | None = None
+    new: str | None = None
+    data: bytes | None = None
+    """The bytes to write, when fixes changed the text."""
+
+
+class Interrupted(Exception):
+    """Ctrl-C came: `results` are the files that were done."""
+
+    def __init__(self, results: list[FileResult]) -> None:
+        super().__init__("interrupted")
+        self.results = results
+
+
+# -- one file ----------------------------------------------------------------------------------------------
+
+
+def place(lines: Lines, finding: Finding, targets: frozenset[Target] | None, noqa_row: int) -> Placed:
+    """A finding with its rows and columns."""
+
+    def at(offset: int) -> Position:
+        return Position(*lines.position(offset))
+
+    edits = finding.fix.edits if finding.fix is not None else ()
+    return Placed(
+        replace(finding, outcomes=dict(finding.outcomes)),
+        finding.severity(targets),
+        at(finding.start),
+        at(finding.end),
+        tuple(PlacedEdit(at(e.start), at(e.end), e.text) for e in edits),
+        noqa_row,
+    )
+
+
+def unparsable(error: ParseError) -> Placed:
+    """The finding that stands for a text that isn't Python."""
+    where = Position(max(1, error.row), max(1, error.column))
+    finding = Finding(
+        code=UNPARSABLE,
+        name="unparsable-file",
+        message=f"cannot be parsed, so it was not checked: {error.message}",
+        start=0,
+        end=0,
+        symbol="",
+        category=Category.MANDATORY,
+        effort=1,
+        outcomes={},
+    )
+    return Placed(finding, Severity.ERROR, where, where, (), where.row)
+
+
+def _restrained(finding: Finding, profile: Profile) -> Finding:
+    """The finding, its fix only shown where the settings forbid to apply it."""
+    if finding.fix is None or profile.fixable is None or finding.code in profile.fixable:
+        return finding
+    return replace(finding, fix=replace(finding.fix, applicability=Applicability.DISPLAY))
+
+
+def examine(data: bytes, job: Job, plan: Plan) -> Examined:
+    """Checks or fixes a file's content. Writes nothing; never raises, whatever the content is."""
+    try:
+        return _examine(data, job, plan)
+    except MemoryError:
+        return Examined(problem=Problem(ProblemKind.INTERNAL, "not enough memory to check it"))
+    except RecursionError:
+        return Examined(problem=Problem(ProblemKind.INTERNAL, "nested too deeply to be checked"))
+    except Exception as error:
+        return Examined(problem=internal_problem(error))
+
+
+def internal_problem(error: Exception) -> Problem:
+    """An error of the tool's own, with what a bug report needs."""
+    import traceback
+
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    where = f" ({Path(last[0].filename).name}:{last[0].lineno})" if last else ""
+    return Problem(
+        ProblemKind.INTERNAL,
+        f"internal error{where}: {type(error).__name__}: {error}; this is a bug in uncuda, please report it "
+        "with the file (-v shows the traceback)",
+        "".join(traceback.format_exception(error)),
+    )
+
+
+def _examine(data: bytes, job: Job, plan: Plan) -> Examined:
+    from uncuda.engine import check_text, fix_text
+    from uncuda.source import Lines, SourceError, decode
+    from uncuda.suppressions import silence
+
+    profile = job.profile
+    try:
+        source = decode(data)
+    except SourceError as error:
+        return Examined(problem=Problem(ProblemKind.UNDECODABLE, str(error)))
+    text = source.text
+    options = profile.options()
+
+    def settle(text: str, findings: Sequence[Finding]) -> tuple[list[Finding], int, dict[int, int]]:
+        """The findings that count, restrained; how many were suppressed; noqa rows by row."""
+        wanted = [f for f in findings if f.code in profile.codes and f.code not in job.ignored]
+        kept, suppressed = silence(
+            text, wanted, codes=profile.codes - job.ignored, require_reason=profile.require_reason
+        )
+        return [_restrained(f, profile) for f in kept], suppressed, {}
+
+    def report(text: str, findings: Sequence[Finding]) -> tuple[Placed, ...]:
+        if not findings:
+            return ()
+        lines = Lines(text)
+        return tuple(place(lines, f, profile.targets, lines.position(f.start)[0]) for f in findings)
+
+    checked = check_text(text, options)
+    if checked.error is not None:
+        wanted = UNPARSABLE in profile.codes and UNPARSABLE not in job.ignored
+        return Examined((unparsable(checked.error),) if wanted else ())
+    findings, suppressed, _ = settle(text, checked.findings)
+    result = Examined(report(text, findings), suppressed)
+    if plan.mode is Mode.CHECK or not any(p.fixable(plan.unsafe) for p in shown(result.findings, profile)):
+        return result
+
+    def keep(text: str, found: tuple[Finding, ...]) -> list[Finding]:
+        return [f for f in settle(text, found)[0] if at_least(f.severity(profile.targets), profile.severity)]
+
+    fixed = fix_text(text, options, unsafe=plan.unsafe, keep=keep)
+    if fixed.error is not None:
+        return replace(result, problem=Problem(ProblemKind.BAD_FIX, fixed.error))
+    if fixed.text == text:
+        return result
+    after = check_text(fixed.text, options)
+    left, suppressed, _ = settle(fixed.text, after.findings)
+    return Examined(
+        findings=report(fixed.text, left),
+        suppressed=suppressed,
+        applied=tuple(
+            Applied(f.code, f.name, f.fix.title, f.fix.applicability) for f in fixed.applied if f.fix is not None
+        ),
+        old=text,
+        new=fixed.text,
+        data=source.encode(fixed.text),
+    )
+
+
+def shown(findings: Sequence[Placed], profile: Profile) -> tuple[Placed, ...]:
+    """The findings that are grave enough to show."""
+    return tuple(p for p in findings if at_least(p.severity, profile.severity))
+
+
+# -- all files ---------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Runner:
+    """Runs jobs and hands out their results in the order of the jobs.
+
+    `workers`: processes to use at most. `progress` is told how far it is.
+    """
+
+    plan: Plan
+    workers: int = 1
+    cache: Cache | None = None
+    progress: Progress | None = None
+    _results: dict[int, FileResult] = field(default_factory=dict)
+    _total: int = 0
+    _keys: dict[tuple[int, frozenset[str]], str] = field(default_factory=dict)
+
+    def run(self, jobs: Sequence[Job]) -> list[FileResult]:
+        """Deals with every job. Raises Interrupted on Ctrl-C; a bad file never raises."""
+        self._results, self._total = {}, len(jobs)
+        collecting = gc.isenabled()
+        try:
+            gc.disable()
+            hits = self._sift(jobs)
+            self._examine_all(jobs, hits)
+        except KeyboardInterrupt:
+            raise Interrupted([self._results[n] for n in sorted(self._results)]) from None
+        finally:
+            if collecting:
+                gc.enable()
+            if self.cache is not None:
+                self.cache.save()
+        return [self._results[n] for n in sorted(self._results)]
+
+    # -- what needs no parsing -----------------------------------------------------------------------------
+
+    def _sift(self, jobs: Sequence[Job]) -> list[tuple[int, int]]:
+        """Settles the files that the prefilter or the cache can; returns `(size, number)` of the others."""
+        hits: list[tuple[int, int]] = []
+        for number, job in enumerate(jobs):
+            size = self._sift_one(number, job)
+            if size is not None:
+                hits.append((size, number))
+        return hits
+
+    def _sift_one(self, number: int, job: Job) -> int | None:
+        from uncuda.cache import Entry, digest_of
+        from uncuda.prefilter import needs_check
+
+        data, info = job.data, None
+        key = ""
+        try:
+            if data is None:
+                info = os.stat(job.path)
+                known = None
+                if self.cache is not None:
+                    key = self._key(job)
+                    known = self.cache.get(key, str(job.path), info, job.profile.targets)
+                # Time and size are enough to report by; before a file is written its content is compared.
+                if known is not None and self.plan.mode is Mode.CHECK:
+                    self._settle(number, job, Examined(known.findings, known.suppressed))
+                    return None
+                data = job.path.read_bytes()
+                if known is not None and known.digest and digest_of(data) == known.digest:
+                    if not any(p.fixable(self.plan.unsafe) for p in shown(known.findings, job.profile)):
+                        self._settle(number, job, Examined(known.findings, known.suppressed))
+                        return None
+        except OSError as error:
+            self._settle(number, job, Examined(problem=read_problem(error)))
+            return None
+        if needs_check(data, job.profile.codes):
+            return len(data)
+        if self.cache is not None and info is not None:
+            self.cache.put(key, str(job.path), info, Entry((), 0, ""))
+        self._settle(number, job, Examined())
+        return None
+
+    def _key(self, job: Job) -> str:
+        known = (id(job.profile), job.ignored)
+        if known not in self._keys:
+            self._keys[known] = job.profile.key(job.ignored)
+            if self.cache is not None:
+                self.cache.use(self._keys[known])
+        return self._keys[known]
+
+    # -- what does -----------------------------------------------------------------------------------------
+
+    def _examine_all(self, jobs: Sequence[Job], hits: list[tuple[int, int]]) -> None:
+        forking = sys.platform not in ("darwin", "win32")
+        enough = POOL_FROM_FORK if forking else POOL_FROM_SPAWN
+        if self.workers > 1 and len(hits) >= enough:
+            self._in_pool(jobs, hits, "fork" if forking else "spawn")
+            return
+        for _, number in hits:
+            job = jobs[number]
+            loaded = load(job)
+            if isinstance(loaded, Problem):
+                self._settle(number, job, Examined(problem=loaded))
+                continue
+            data, info = loaded
+            self._take(number, job, examine(data, job, plan_for(self.plan, info)), info, data)
+
+    def _in_pool(self, jobs: Sequence[Job], hits: list[tuple[int, int]], method: str) -> None:
+        import multiprocessing
+        from concurrent.futures import ProcessPoolExecutor, as_completed
+        from concurrent.futures.process import BrokenProcessPool
+
+        if method == "fork":
+            import uncuda.engine  # noqa: F401  # loaded once, shared by all workers
+
+        order = [number for _, number in sorted(hits, reverse=True)]
+        chunks = [order[at : at + CHUNK] for at in range(0, len(order), CHUNK)]
+        context = multiprocessing.get_context(method)
+        lost: list[int] = []
+        pool = ProcessPoolExecutor(min(self.workers, len(chunks)), context, initializer=_start_worker)
+        try:
+            waiting = {pool.submit(_work, [(n, jobs[n]) for n in chunk], self.plan): chunk for chunk in chunks}
+            for future in as_completed(waiting):
+                try:
+                    done = future.result()
+                except BrokenProcessPool:
+                    lost.extend(waiting[future])
+                    continue
+                for number, examined, info, digest in done:
+                    self._take(number, jobs[number], examined, info, None, digest)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in multiprocessing.active_children():
+                child.terminate()
+            raise
+        pool.shutdown()
+        for number in sorted(lost):
+            self._alone(number, jobs[number], context.get_start_method())
+
+    def _alone(self, number: int, job: Job, method: str) -> None:
+        """Examines a file in a process of its own: some file of its chunk killed the last one."""
+        import multiprocessing
+        from concurrent.futures import ProcessPoolExecutor
+        from concurrent.futures.process import BrokenProcessPool
+
+        context = multiprocessing.get_context(method)
+        with ProcessPoolExecutor(1, context, initializer=_start_worker) as pool:
+            try:
+                [(_, examined, info, digest)] = pool.submit(_work, [(number, job)], self.plan).result()
+            except BrokenProcessPool:
+                problem = Problem(
+                    ProblemKind.INTERNAL,
+                    "the process that checked it was killed (out of memory, or a bug in uncuda: please report it "
+                    "with the file)",
+                )
+                self._settle(number, job, Examined(problem=problem))
+                return
+        self._take(number, job, examined, info, None, digest)
+
+    # -- results -------------------------------------------------------------------------------------------
+
+    def _take(
+        self,
+        number: int,
+        job: Job,
+        examined: Examined,
+        info: os.stat_result | None,
+        data: bytes | None,
+        digest: str = "",
+    ) -> None:
+        """Writes what has to be written, remembers what can be remembered, settles the rest."""
+        from uncuda.cache import Entry, digest_of
+
+        if examined.data is not None and self.plan.mode is Mode.FIX and job.data is None:
+            problem = _write(job.path, examined.data, info)
+            if problem is not None:
+                loaded = load(job)
+                before = Examined()
+                if not isinstance(loaded, Problem):
+                    before = examine(loaded[0], job, replace(self.plan, mode=Mode.CHECK))
+                examined = replace(before, problem=problem)
+        elif (
+            self.plan.mode is Mode.FIX
+            and examined.problem is None
+            and info is not None
+            and _read_only(info)
+            and (blocked := sum(p.fixable(self.plan.unsafe) for p in shown(examined.findings, job.profile)))
+        ):
+            text = f"is read-only: {blocked} fix{'' if blocked == 1 else 'es'} not written"
+            examined = replace(examined, problem=Problem(ProblemKind.UNWRITABLE, text))
+        elif (
+            self.cache is not None and info is not None and examined.problem is None and examined.new is None
+        ):
+            known = digest or (digest_of(data) if data is not None else "")
+            if known and not any(p.finding.code == UNPARSABLE for p in examined.findings):
+                self.cache.put(self._key(job), str(job.path), info, Entry(examined.findings, examined.suppressed, known))
+        self._settle(number, job, examined)
+
+    def _settle(self, number: int, job: Job, examined: Examined) -> None:
+        visible = shown(examined.findings, job.profile)
+        source = None
+        if job.data is not None and visible:
+            source = examined.new if examined.new is not None else _text_of(job.data)
+        elif examined.new is not None and self.plan.mode is Mode.DIFF:
+            source = examined.new
+        self._results[number] = FileResult(
+            path=job.path,
+            display=job.display,
+            findings=visible,
+            hidden=len(examined.findings) - len(visible),
+            suppressed=examined.suppressed,
+            applied=examined.applied,
+            problem=examined.problem,
+            old=examined.old,
+            new=examined.new,
+            source=source,
+            targets=job.profile.targets,
+            torch_floor=job.profile.torch_floor,
+            fail_on=job.profile.fail_on,
+        )
+        if self.progress is not None:
+            self.progress(len(self._results), self._total)
+
+
+def _text_of(data: bytes) -> str | None:
+    from uncuda.source import SourceError, decode
+
+    try:
+        return decode(data).text
+    except SourceError:
+        return None
+
+
+def read_problem(error: OSError) -> Problem:
+    """Why a file could not be read."""
+    if isinstance(error, FileNotFoundError):
+        return Problem(ProblemKind.MISSING, "no such file (it may have been removed while uncuda ran)")
+    return Problem(ProblemKind.UNREADABLE, f"cannot be read: {error.strerror or error}")
+
+
+def load(job: Job) -> tuple[bytes, os.stat_result | None] | Problem:
+    """A job's content and the state of its file from before it was read."""
+    if job.data is not None:
+        return job.data, None
+    try:
+        info = os.stat(job.path)
+        return job.path.read_bytes(), info
+    except OSError as error:
+        return read_problem(error)
+
+
+def _read_only(info: os.stat_result) -> bool:
+    # Asked of the mode, not of the system: what is marked read-only isn't replaced, not for root either.
+    return not info.st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH)
+
+
+def plan_for(plan: Plan, info: os.stat_result | None) -> Plan:
+    """The plan for one file: what is read-only is only checked."""
+    if plan.mode is Mode.FIX and info is not None and _read_only(info):
+        return replace(plan, mode=Mode.CHECK)
+    return plan
+
+
+def _write(path: Path, data: bytes, info: os.stat_result | None) -> Problem | None:
+    from uncuda.writing import write_atomically
+
+    try:
+        now = os.stat(path)
+        if info is not None and (now.st_mtime_ns, now.st_size) != (info.st_mtime_ns, info.st_size):
+            text = "was changed by something else meanwhile; its fixes were not written"
+            return Problem(ProblemKind.UNWRITABLE, text)
+        write_atomically(path, data)
+    except OSError as error:
+        return Problem(ProblemKind.UNWRITABLE, f"cannot be written: {error.strerror or error}")
+    return None
+
+
+# -- in a worker -------------------------------------------------------------------------------------------
+
+_Done = tuple[int, Examined, "os.stat_result | None", str]
+
+
+def _start_worker() -> None:
+    import signal
+
+    # Ctrl-C is the parent's business: it ends the workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.disable()
+
+
+def _work(numbered: Sequence[tuple[int, Job]], plan: Plan) -> list[_Done]:
+    return list(_each(numbered, plan))
+
+
+def _each(numbered: Sequence[tuple[int, Job]], plan: Plan) -> Iterator[_Done]:
+    from uncuda.cache import digest_of
+
+    for number, job in numbered:
+        loaded = load(job)
+        if isinstance(loaded, Problem):
+            yield number, Examined(problem=loaded), None, ""
+            continue
+        data, info = loaded
+        yield number, examine(data, job, plan_for(plan, info)), info, digest_of(data)
+
+
+def default_workers() -> int:
+    """As many as processors that this process may use."""
+    try:
+        return max(1, len(os.sched_getaffinity(0)))
+    except AttributeError:
+        return max(1, os.cpu_count() or 1)
