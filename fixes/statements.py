@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 
 import libcst as cst
-
 from uncuda.context import Context
+from uncuda.findings import TorchVersion
 from uncuda.fixes.builder import CannotFix, FixBuilder, InsertBefore, Replace
 from uncuda.guards import Guard
 
+MODULE_FLOOR: TorchVersion = (2, 4)
+"""The first torch with torch.get_device_module (wheels compared)."""
+
 _HELD = (Guard.CUDA, Guard.ACCELERATOR, Guard.SKIPPED_TEST)
+_CATCH_ALL = frozenset({"Exception", "BaseException"})
 
 
 def is_guarded(ctx: Context, node: cst.CSTNode) -> bool:
@@ -33,30 +37,118 @@ def is_discarded(ctx: Context, node: cst.CSTNode) -> bool:
     return isinstance(ctx.parent_of(node)[0], cst.Expr)
 
 
+def caught(ctx: Context, node: cst.CSTNode) -> frozenset[str]:
+    """The exception names that handlers around `node`, in the same function, catch ("" for a dotted name)."""
+    _, path = ctx.parent_of(node)
+    path = [*path, node]
+    names: set[str] = set()
+    for depth in range(len(path) - 2, -1, -1):
+        above = path[depth]
+        if isinstance(above, (cst.FunctionDef, cst.Lambda)):
+            break
+        if isinstance(above, cst.Try) and path[depth + 1] is above.body:
+            for handler in above.handlers:
+                kind = handler.type
+                if kind is None:
+                    names.add("BaseException")
+                    continue
+                kinds = [e.value for e in kind.elements] if isinstance(kind, cst.Tuple) else [kind]
+                names.update(k.value if isinstance(k, cst.Name) else "" for k in kinds)
+    return frozenset(names)
+
+
+def keeps_raising(fix: FixBuilder, node: cst.CSTNode, error: str) -> bool:
+    """Is `node` in a try that handles its failure without CUDA? Then the new call must go on failing there, with
+    `error`; a handler that wouldn't catch that lowers the fix to unsafe."""
+    names = caught(fix.ctx, node)
+    if not names:
+        return False
+    if not names & (_CATCH_ALL | {error}):
+        fix.unsafe()
+    return True
+
+
 def guard_call(
-    fix: FixBuilder, node: cst.BaseExpression, call: str, otherwise: str = "None", *, also: str = ""
+    fix: FixBuilder,
+    node: cst.BaseExpression,
+    call: str,
+    otherwise: str = "None",
+    *,
+    also: str = "",
+    test: str | None = None,
 ) -> None:
     """Replaces `node` by `call` (source text), run only where an accelerator is available.
 
     A whole statement becomes `if torch.accelerator.is_available():` with the call below it, its trailing
     comment kept; anywhere else a conditional expression gives `otherwise` (source text) without one. Under a
     guard that tests for CUDA or an accelerator already, the call alone is written. `also` is a further
-    condition (source text) that the call needs. Raises CannotFix below the floor of torch.accelerator.
+    condition (source text) that the call needs; `test` is the whole condition, in place of the usual one ("" for
+    none). Raises CannotFix below the floor of torch.accelerator, and in `f"{call()=}"`.
     """
+    _guard(fix, node, node, call, call, otherwise, also, test)
+
+
+def guard_rename(
+    fix: FixBuilder,
+    node: cst.Call,
+    name: str,
+    otherwise: str = "None",
+    *,
+    also: str = "",
+    test: str | None = None,
+) -> None:
+    """Like `guard_call`, for a call whose arguments stay: only the called name becomes `name`, so that comments
+    and line breaks between the arguments are kept where the call stands on lines of its own."""
+    arguments = "".join(fix.code(a) for a in node.args)
+    _guard(fix, node, node.func, name, f"{name}({arguments})", otherwise, also, test)
+
+
+def _guard(
+    fix: FixBuilder,
+    node: cst.BaseExpression,
+    part: cst.BaseExpression,
+    short: str,
+    whole: str,
+    otherwise: str,
+    also: str,
+    test: str | None,
+) -> None:
     _refuse_self_documenting(fix, node)
-    tests = [] if is_guarded(fix.ctx, node) else [fix.is_available()]
-    if also:
-        tests.append(also)
-    if not tests:
-        fix.replace(node, call)
+    if test is None:
+        test = "" if is_guarded(fix.ctx, node) else fix.is_available()
+    condition = " and ".join(filter(None, (test, also)))
+    if not condition:
+        fix.replace(part, short)
         return
-    test = " and ".join(tests)
     line = own_line(fix.ctx, node)
     if line is None:
-        fix.replace(node, f"{call} if {test} else {otherwise}")
+        fix.replace(node, f"{whole} if {condition} else {otherwise}")
         return
-    fix.edits.append(InsertBefore(line, (f"if {test}:",)))
-    fix.edits.append(Replace(node, f"{indent_unit(fix.ctx)}{call}"))
+    fix.edits.append(InsertBefore(line, (f"if {condition}:",)))
+    fix.edits.append(Replace(part, f"{indent_unit(fix.ctx)}{short}"))
+
+
+def device_module(fix: FixBuilder) -> str:
+    """`torch.get_device_module()`: torch.cuda on CUDA, torch.npu on Ascend, torch.cpu without an accelerator.
+
+    torch.accelerator's own memory functions are no substitute: on MPS before torch 2.13, and with back ends whose
+    allocator isn't a c10::DeviceAllocator (torch_npu, torch_musa, HPU), they fail an internal assertion.
+    """
+    fix.needs(MODULE_FLOOR)
+    return f"{fix.name('torch')}.get_device_module()"
+
+
+def on_module(
+    fix: FixBuilder, node: cst.Call, member: str, otherwise: str = "None", *, everywhere: bool = False
+) -> None:
+    """Replaces a `torch.cuda.*` call by the same call of `member` on the current device's module, where that has
+    it; elsewhere (the CPU among them) the value is `otherwise`. Arguments stay. `everywhere`: every accelerator's
+    module has the member, so that under a guard nothing need be asked."""
+    module = device_module(fix)
+    test = f'hasattr({module}, "{member}")'
+    if everywhere and is_guarded(fix.ctx, node):
+        test = ""
+    guard_rename(fix, node, f"{module}.{member}", otherwise, test=test)
 
 
 _FIRST_BLOCK = re.compile(

@@ -1,0 +1,97 @@
+"""Which `torch.cuda` function a call or a name stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+import libcst as cst
+from uncuda.context import Context
+from uncuda.fixes.builder import FixBuilder
+from uncuda.flow import Kind, argument, device_text, indexed_cuda_text
+
+_PREFIX = "torch.cuda."
+_SHOWING = frozenset(
+    ["print", "info", "debug", "warning", "warn", "error", "log", "critical", "write", "exception"]
+)
+
+
+def cuda_function(node: cst.BaseExpression, ctx: Context, names: Container[str]) -> str | None:
+    """The member of torch.cuda (or of torch.cuda.memory) that a name or attribute stands for, if it is one of
+    `names`. A plain name counts when an import binds it: a name that was assigned is told where that is done."""
+    if isinstance(node, cst.Attribute):
+        if node.attr.value not in names:
+            return None
+    elif not isinstance(node, cst.Name) or not is_imported(node, ctx):
+        return None
+    full = ctx.qualified(node)
+    if full is None or not full.startswith(_PREFIX):
+        return None
+    short = full[len(_PREFIX) :].removeprefix("memory.")
+    return short if short in names else None
+
+
+def is_imported(node: cst.Name, ctx: Context) -> bool:
+    """Does an import, and nothing else, bind this name?"""
+    found = ctx.bindings_of(node.value)
+    return found is not None and bool(found[1]) and all(b.kind == "import" for b in found[1])
+
+
+def is_read(node: cst.BaseExpression, ctx: Context) -> bool:
+    """Is the node at hand read, rather than assigned to, deleted or declared?"""
+    match ctx.parent:
+        case cst.AssignTarget() | cst.Del() | cst.NameItem() | cst.Param() | cst.AsName():
+            return False
+        case cst.AnnAssign() | cst.AugAssign() | cst.NamedExpr() | cst.For() | cst.CompFor() as parent:
+            return parent.target is not node
+        case _:
+            return True
+
+
+def is_shown(ctx: Context) -> bool:
+    """Is the place at hand inside a call that only shows its arguments: print, a logger's method?"""
+    for above in reversed(ctx.ancestors):
+        if isinstance(above, cst.Call):
+            func = above.func
+            last = func.attr.value if isinstance(func, cst.Attribute) else getattr(func, "value", "")
+            if last in _SHOWING:
+                return True
+            if last not in ("format", "str", "join", "round", "int", "float"):
+                return False
+        elif isinstance(above, (cst.BaseSmallStatement, cst.BaseCompoundStatement, cst.Comparison)):
+            return False
+    return False
+
+
+def literal_device(node: cst.BaseExpression, ctx: Context) -> cst.BaseExpression | None:
+    """The text in a literal CUDA device: "cuda:0" itself, or what `torch.device("cuda:0")` holds."""
+    inner: cst.BaseExpression = node
+    if isinstance(node, cst.Call) and ctx.qualified(node.func) == "torch.device":
+        given = argument(node, "device", 0) or argument(node, "type", 0)
+        if given is None:
+            return None
+        inner = given.value
+    value = device_text(inner)
+    return inner if value is not None and value.is_cuda else None
+
+
+def literal_index(fix: FixBuilder, node: cst.BaseExpression) -> str | None:
+    """The index that a literal CUDA device names, as source text of an int; None when it has none."""
+    ctx = fix.ctx
+    text = literal_device(node, ctx)
+    assert text is not None
+    index: cst.BaseExpression | None = None
+    if isinstance(node, cst.Call) and text is not node:
+        separate = argument(node, "index", 1)
+        index = separate.value if separate is not None else None
+    index = index or indexed_cuda_text(text)
+    if index is None:
+        value = device_text(text)
+        return value.index if value is not None and value.index else None
+    code = fix.code(index)
+    if (
+        ctx.value(index).kind is not Kind.INT
+        and ("environ" in code or "getenv" in code)
+        and code[:4] != "int("
+    ):
+        return f"int({code})"
+    return code

@@ -1,0 +1,165 @@
+"""How many devices there are: `torch.cuda.device_count()`."""
+
+from __future__ import annotations
+
+import libcst as cst
+from uncuda.context import Context
+from uncuda.fixes.builder import CannotFix, FixBuilder
+from uncuda.fixes.styles import ACCELERATOR_FLOOR
+from uncuda.portable import mentions_cuda
+from uncuda.rules._calls import cuda_function, is_read, is_shown
+from uncuda.rules.base import Applicability, Bad, Good, Rule
+
+_NAMES = frozenset({"device_count"})
+
+
+class CudaDeviceCount(Rule):
+    """`torch.cuda.device_count()` is 0 on every accelerator but CUDA and ROCm.
+
+    Nothing raises: a program that starts one worker per device starts none on Ascend, one that divides its
+    batch by the count divides by zero, and `> 1` never holds. `torch.accelerator.device_count()` counts the devices of
+    the accelerator that is there, gives the same number on CUDA, and 0 without one (`torch.cpu.device_count()`
+    would give 1).
+    """
+
+    code = "UC203"
+    name = "cuda-device-count"
+    triggers = ("cuda",)
+    effort = 1
+    fix_safety = (
+        "Safe: the same number with CUDA, 0 without an accelerator, both before and after. Unsafe in the condition of a "
+        "skipped test, which would begin to run elsewhere. Not offered where the count decides over code that "
+        "still asks for CUDA. A Mac counts one device where CUDA counted none."
+    )
+    sources = ("torch 2.13.0, executed", "knowledge base: torch.cuda.device_count")
+    bad = (
+        Bad(
+            "import torch\n\nn = torch.cuda.device_count()\n",
+            "import torch\n\nn = torch.accelerator.device_count()\n",
+            run="n",
+        ),
+        Bad(
+            "import torch as th\n\nmulti = th.cuda.is_available() and th.cuda.device_count() > 1\n",
+            "import torch as th\n\nmulti = th.cuda.is_available() and th.accelerator.device_count() > 1\n",
+            run="multi",
+            id="alias",
+        ),
+        Bad(
+            "from torch import cuda\n\nworkers = [i for i in range(cuda.device_count())]\n",
+            "import torch\n\nworkers = [i for i in range(torch.accelerator.device_count())]\n",
+            run="workers",
+            id="from-torch",
+        ),
+        Bad(
+            "import torch\nimport torch.multiprocessing as mp\n\n\ndef start(f):\n"
+            "    mp.spawn(f, nprocs=torch.cuda.device_count(), args=(1,))\n",
+            "import torch\nimport torch.multiprocessing as mp\n\n\ndef start(f):\n"
+            "    mp.spawn(f, nprocs=torch.accelerator.device_count(), args=(1,))\n",
+            run="start(print)",
+            id="spawn",
+        ),
+        Bad(
+            "import torch\nfrom torch import nn\n\n\ndef wrap(m):\n    if torch.cuda.device_count() > 1:\n"
+            "        m = nn.DataParallel(m)\n    return m\n",
+            "import torch\nfrom torch import nn\n\n\ndef wrap(m):\n    if torch.accelerator.device_count() > 1:\n"
+            "        m = nn.DataParallel(m)\n    return m\n",
+            run="wrap(1)",
+            id="condition",
+        ),
+        Bad(
+            'import torch\n\nprint(f"{torch.cuda.device_count()} GPUs")\n',
+            'import torch\n\nprint(f"{torch.accelerator.device_count()} GPUs")\n',
+            run="None",
+            id="f-string",
+        ),
+        Bad(
+            "import torch\n\ncount = torch.cuda.device_count\n",
+            "import torch\n\ncount = torch.accelerator.device_count\n",
+            run="count()",
+            id="function",
+        ),
+        Bad(
+            "import torch\n\n\ndef f(x):\n    if torch.cuda.device_count() > 0:\n        return fused_cuda_op(x)\n    return x\n",
+            None,
+            id="decides-over-cuda",
+        ),
+        Bad(
+            "import pytest\nimport torch\n\n\n@pytest.mark.skipif(torch.cuda.device_count() < 2, reason='two')\n"
+            "def test_two():\n    assert True\n",
+            "import pytest\nimport torch\n\n\n@pytest.mark.skipif(torch.accelerator.device_count() < 2, reason='two')\n"
+            "def test_two():\n    assert True\n",
+            Applicability.UNSAFE,
+            id="skipped-test",
+        ),
+        Bad("import torch\n\nn = torch.cuda.device_count()\n", None, floor=(2, 5), id="floor"),
+    )
+    good = (
+        Good("import torch\n\nn = torch.accelerator.device_count()\n", "portable already"),
+        Good("import torch\n\nn = torch.xpu.device_count()\n", "another vendor's"),
+        Good("class cuda:\n    @staticmethod\n    def device_count():\n        return 1\n\n\ncuda.device_count()\n",
+             "a class of one's own"),
+        Good("from pycuda import driver as cuda\n\ncuda.device_count()\n", "not torch"),
+        Good("def f(torch):\n    return torch.cuda.device_count()\n", "torch is a parameter here"),
+        Good('"""torch.cuda.device_count() tells how many."""\n', "prose"),
+        Good("# n = torch.cuda.device_count()\nn = 1\n", "a comment"),
+        Good("import torch\n\ninfo = {'device_count': 1, 'cuda': torch.__version__}\n", "a dict key"),
+        Good("from torch.cuda import device_count\n", "an import alone: its uses are told"),
+        Good("def device_count():\n    return 1\n\n\nn_cuda = device_count()\n", "a function of one's own"),
+    )  # fmt: skip
+
+    def visit_Call(self, node: cst.Call, ctx: Context) -> None:
+        if not ctx.is_claimed(node) and not node.args and cuda_function(node.func, ctx, _NAMES):
+            self._report(node, node.func, ctx)
+
+    def visit_Attribute(self, node: cst.Attribute, ctx: Context) -> None:
+        if node.attr.value in _NAMES and not ctx.is_claimed(node) and is_read(node, ctx):
+            if cuda_function(node, ctx, _NAMES):
+                self._report(node, node, ctx)
+
+    def visit_Name(self, node: cst.Name, ctx: Context) -> None:
+        if node.value in _NAMES and not ctx.is_claimed(node) and is_read(node, ctx):
+            if cuda_function(node, ctx, _NAMES):
+                self._report(node, node, ctx)
+
+    def _report(self, node: cst.BaseExpression, name: cst.BaseExpression, ctx: Context) -> None:
+        ctx.report(
+            self,
+            node,
+            "`torch.cuda.device_count()` is 0 on other accelerators",
+            symbol="torch.cuda.device_count",
+            fix=lambda fix: self._fix(fix, node, name, ctx),
+            title="Count the devices of any accelerator",
+        )
+
+    def _fix(self, fix: FixBuilder, node: cst.BaseExpression, name: cst.BaseExpression, ctx: Context) -> None:
+        fix.needs(ACCELERATOR_FLOOR)
+        if not is_shown(ctx):
+            _look_behind(fix, node, ctx)
+        fix.replace(name, fix.name("torch.accelerator.device_count"))
+
+
+def _look_behind(fix: FixBuilder, node: cst.BaseExpression, ctx: Context) -> None:
+    """Refuses where the count decides over code that asks for CUDA."""
+    path = [*ctx.ancestors, node]
+    for depth in range(len(path) - 2, -1, -1):
+        above, below = path[depth], path[depth + 1]
+        match above:
+            case cst.Decorator():
+                if "skip" in ctx.code(above.decorator):
+                    fix.unsafe()
+                return
+            case cst.If() | cst.While() | cst.IfExp() if below is above.test:
+                decided: list[cst.CSTNode] = [above.body]
+                if above.orelse is not None and not isinstance(above.orelse, cst.If):
+                    decided.append(above.orelse)
+                if mentions_cuda(decided, ctx):
+                    raise CannotFix("the count decides over code that asks for CUDA")
+                return
+            case cst.For() if below is above.iter:
+                if mentions_cuda([above.body], ctx):
+                    raise CannotFix("the count decides over code that asks for CUDA")
+                return
+            case cst.BaseSmallStatement() | cst.BaseCompoundStatement():
+                return
+            case _:
+                pass
