@@ -58,8 +58,10 @@ def caught(ctx: Context, node: cst.CSTNode) -> frozenset[str]:
 
 
 def keeps_raising(fix: FixBuilder, node: cst.CSTNode, error: str) -> bool:
-    """Is `node` in a try that handles its failure without CUDA? Then the new call must go on failing there, with
-    `error`; a handler that wouldn't catch that lowers the fix to unsafe."""
+    """Is `node` in a try that handles its failure without CUDA? Then the new call must go on failing there.
+
+    It fails with `error`; a handler that wouldn't catch that lowers the fix to unsafe.
+    """
     names = caught(fix.ctx, node)
     if not names:
         return False
@@ -82,10 +84,18 @@ def guard_call(
     A whole statement becomes `if torch.accelerator.is_available():` with the call below it, its trailing
     comment kept; anywhere else a conditional expression gives `otherwise` (source text) without one. Under a
     guard that tests for CUDA or an accelerator already, the call alone is written. `also` is a further
-    condition (source text) that the call needs; `test` is the whole condition, in place of the usual one ("" for
-    none). Raises CannotFix below the floor of torch.accelerator, and in `f"{call()=}"`.
+    condition (source text) that the call needs; `test` is the whole condition, in place of the usual one (""
+    for none). Raises CannotFix below the floor of torch.accelerator, and in `f"{call()=}"`.
     """
-    _guard(fix, node, node, call, call, otherwise, also, test)
+    condition = _condition(fix, node, also, test)
+    line = own_line(fix.ctx, node)
+    if not condition:
+        fix.replace(node, call)
+    elif line is None:
+        fix.replace(node, f"{call} if {condition} else {otherwise}")
+    else:
+        fix.edits.append(InsertBefore(line, (f"if {condition}:",)))
+        fix.edits.append(Replace(node, f"{indent_unit(fix.ctx)}{call}"))
 
 
 def guard_rename(
@@ -94,61 +104,67 @@ def guard_rename(
     name: str,
     otherwise: str = "None",
     *,
+    arguments: str | None = None,
     also: str = "",
     test: str | None = None,
 ) -> None:
-    """Like `guard_call`, for a call whose arguments stay: only the called name becomes `name`, so that comments
-    and line breaks between the arguments are kept where the call stands on lines of its own."""
-    arguments = "".join(fix.code(a) for a in node.args)
-    _guard(fix, node, node.func, name, f"{name}({arguments})", otherwise, also, test)
+    """Like `guard_call`, for a call of which only the called name changes, to `name`.
+
+    The arguments stay as they are, comments and line breaks too where the call stands on lines of its own; or
+    become `arguments` (source text).
+    """
+    condition = _condition(fix, node, also, test)
+    line = own_line(fix.ctx, node)
+    if condition and line is None:
+        given = "".join(fix.code(a) for a in node.args) if arguments is None else arguments
+        fix.replace(node, f"{name}({given}) if {condition} else {otherwise}")
+        return
+    if line is not None and condition:
+        fix.edits.append(InsertBefore(line, (f"if {condition}:",)))
+        fix.edits.append(Replace(node.func, f"{indent_unit(fix.ctx)}{name}"))
+    else:
+        fix.replace(node.func, name)
+    if arguments is not None:
+        fix.arguments(node, arguments)
 
 
-def _guard(
-    fix: FixBuilder,
-    node: cst.BaseExpression,
-    part: cst.BaseExpression,
-    short: str,
-    whole: str,
-    otherwise: str,
-    also: str,
-    test: str | None,
-) -> None:
+def _condition(fix: FixBuilder, node: cst.BaseExpression, also: str, test: str | None) -> str:
+    """What has to be asked before the call; "" for nothing."""
     _refuse_self_documenting(fix, node)
     if test is None:
         test = "" if is_guarded(fix.ctx, node) else fix.is_available()
-    condition = " and ".join(filter(None, (test, also)))
-    if not condition:
-        fix.replace(part, short)
-        return
-    line = own_line(fix.ctx, node)
-    if line is None:
-        fix.replace(node, f"{whole} if {condition} else {otherwise}")
-        return
-    fix.edits.append(InsertBefore(line, (f"if {condition}:",)))
-    fix.edits.append(Replace(part, f"{indent_unit(fix.ctx)}{short}"))
+    return " and ".join(filter(None, (test, also)))
 
 
 def device_module(fix: FixBuilder) -> str:
     """`torch.get_device_module()`: torch.cuda on CUDA, torch.npu on Ascend, torch.cpu without an accelerator.
 
-    torch.accelerator's own memory functions are no substitute: on MPS before torch 2.13, and with back ends whose
-    allocator isn't a c10::DeviceAllocator (torch_npu, torch_musa, HPU), they fail an internal assertion.
+    torch.accelerator's own memory functions are no substitute: on MPS before torch 2.13, and with back ends
+    whose allocator isn't a c10::DeviceAllocator (torch_npu, torch_musa, HPU), they fail an internal assertion.
     """
     fix.needs(MODULE_FLOOR)
     return f"{fix.name('torch')}.get_device_module()"
 
 
 def on_module(
-    fix: FixBuilder, node: cst.Call, member: str, otherwise: str = "None", *, everywhere: bool = False
+    fix: FixBuilder,
+    node: cst.Call,
+    member: str,
+    otherwise: str = "None",
+    *,
+    arguments: str | None = None,
+    everywhere: bool = False,
 ) -> None:
-    """Replaces a `torch.cuda.*` call by the same call of `member` on the current device's module, where that has
-    it; elsewhere (the CPU among them) the value is `otherwise`. Arguments stay. `everywhere`: every accelerator's
-    module has the member, so that under a guard nothing need be asked."""
+    """Replaces a `torch.cuda.*` call by the same call of `member` on the current device's module, if that has it.
+
+    Elsewhere (the CPU among them) the value is `otherwise`. Arguments stay, or become `arguments`.
+    `everywhere`: every accelerator's module has the member, so that under a guard nothing need be asked.
+    """
     module = device_module(fix)
     test = f'hasattr({module}, "{member}")'
     if everywhere and is_guarded(fix.ctx, node):
         test = ""
-    guard_rename(fix, node, f"{module}.{member}", otherwise, test=test)
+    guard_rename(fix, node, f"{module}.{member}", otherwise, arguments=arguments, test=test)
 
 
 _FIRST_BLOCK = re.compile(

@@ -6,18 +6,20 @@ from collections.abc import Container
 
 import libcst as cst
 from uncuda.context import Context
-from uncuda.fixes.builder import FixBuilder
-from uncuda.flow import Kind, argument, device_text, indexed_cuda_text
+from uncuda.fixes.builder import CannotFix, FixBuilder
+from uncuda.flow import argument, device_text, indexed_cuda_text
 
 _PREFIX = "torch.cuda."
 _SHOWING = frozenset(
-    ["print", "info", "debug", "warning", "warn", "error", "log", "critical", "write", "exception"]
+    {"print", "info", "debug", "warning", "warn", "error", "log", "critical", "write", "exception"}
 )
 
 
 def cuda_function(node: cst.BaseExpression, ctx: Context, names: Container[str]) -> str | None:
-    """The member of torch.cuda (or of torch.cuda.memory) that a name or attribute stands for, if it is one of
-    `names`. A plain name counts when an import binds it: a name that was assigned is told where that is done."""
+    """The member of torch.cuda (or of torch.cuda.memory) that a name or attribute stands for, if one of `names`.
+
+    A plain name counts when an import binds it: a name that was assigned is told where that is done.
+    """
     if isinstance(node, cst.Attribute):
         if node.attr.value not in names:
             return None
@@ -88,10 +90,27 @@ def literal_index(fix: FixBuilder, node: cst.BaseExpression) -> str | None:
         value = device_text(text)
         return value.index if value is not None and value.index else None
     code = fix.code(index)
-    if (
-        ctx.value(index).kind is not Kind.INT
-        and ("environ" in code or "getenv" in code)
-        and code[:4] != "int("
-    ):
-        return f"int({code})"
-    return code
+    return f"int({code})" if _is_text(index, ctx) else code
+
+
+def _is_text(node: cst.BaseExpression, ctx: Context) -> bool:
+    """Is this an environment variable, which is text?"""
+    if isinstance(node, cst.Subscript):
+        return ctx.qualified(node.value) == "os.environ"
+    return isinstance(node, cst.Call) and ctx.qualified(node.func) in ("os.getenv", "os.environ.get")
+
+
+def index_argument(fix: FixBuilder, given: cst.BaseExpression) -> str:
+    """What stands for a device argument of `torch.cuda.*`, where int, text and torch.device are taken alike.
+
+    Source text: the index that a literal names, "" for a literal without one (the current device), the
+    expression itself for anything else. Raises CannotFix for a literal of another device, and for a
+    torch.cuda.device object.
+    """
+    if literal_device(given, fix.ctx) is not None:
+        return literal_index(fix, given) or ""
+    if device_text(given) is not None:
+        raise CannotFix("the argument names another device")
+    if isinstance(given, cst.Call) and fix.ctx.qualified(given.func) == "torch.cuda.device":
+        raise CannotFix("the argument is a torch.cuda.device")
+    return fix.code(given)
