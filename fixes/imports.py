@@ -49,13 +49,20 @@ def _parse(text: str) -> ast.Module | None:
 
 
 def _used(tree: ast.Module) -> set[str]:
-    """Names that are read, and those that `__all__` or a string annotation mentions."""
+    """Names that are read, and those that `__all__` or a string annotation mentions (an attribute that is asked
+    for by name, as in `hasattr(x, "name")`, is neither)."""
     used: set[str] = set()
+    asked: set[ast.expr] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
             used.add(node.id)
+        elif isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Name) and node.func.id in ("hasattr", "getattr"):
+                asked.update(node.args[1:2])
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 200:
-            used.update(re.findall(r"[A-Za-z_]\w*", node.value))
+            # ast.walk gives a call before what is in it.
+            if node not in asked:
+                used.update(re.findall(r"[A-Za-z_]\w*", node.value))
     return used
 
 
