@@ -1,0 +1,329 @@
+"""What kind of device it is: names, properties, versions, compute capability, bfloat16."""
+
+from __future__ import annotations
+
+import libcst as cst
+from uncuda.context import Context
+from uncuda.fixes.builder import CannotFix, FixBuilder
+from uncuda.fixes.statements import (
+    device_module,
+    is_guarded,
+    keeps_raising,
+    on_module,
+)
+from uncuda.rules._calls import cuda_function, is_read, is_shown, literal_device
+from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
+from uncuda.rules.memory import device_arguments
+
+_PORTABLE_PROPERTIES = ("total_memory", "name")
+_INFO = frozenset(
+    ["get_device_name", "get_device_properties", "get_arch_list", "get_gencode_flags", "is_initialized", "init", "_lazy_init", "utilization", "temperature", "power_draw", "clock_rate", "memory_usage", "list_gpu_processes", "device_memory_used"]
+)
+_CAPABILITY = frozenset({"get_device_capability", "is_tf32_supported"})
+
+
+def _literals(node: cst.Call, ctx: Context) -> tuple[cst.CSTNode, ...]:
+    return tuple(a.value for a in node.args if literal_device(a.value, ctx) is not None)
+
+
+class CudaDeviceInfo(Rule):
+    """The name, the properties and the load of a CUDA device: asking for them raises elsewhere.
+
+    The modules of most other accelerators answer `get_device_name()` and `get_device_properties()` too, the
+    latter with a name and the total memory and little else; MPS and the CPU answer neither. Load, temperature and
+    processes come from NVIDIA's management library, `torch.version.cuda` is None off CUDA, and the architectures
+    a build knows are NVIDIA's.
+    """
+
+    code = "UC208"
+    name = "cuda-device-info"
+    triggers = ("cuda",)
+    category = Category.OPTIONAL
+    effort = 3
+    fix_safety = (
+        "Safe for a name that is only shown and for `.total_memory` and `.name` of the properties: the same call with "
+        "CUDA, and without an accelerator it raised before. Unsafe for a name or properties that go on to "
+        "other code, and under a guard that MPS may come to pass. No fix for what has no counterpart."
+    )
+    sources = ("torch 2.13.0, executed", "knowledge base: torch.cuda.get_device_name and its kin")
+    bad = (
+        Bad(
+            'import torch\n\ndevice = "cuda" if torch.cuda.is_available() else "cpu"\n'
+            'print(f"running on {torch.cuda.get_device_name(0)}")\n',
+            'import torch\n\ndevice = "cuda" if torch.cuda.is_available() else "cpu"\n'
+            "print(f\"running on {torch.get_device_module().get_device_name(0) "
+            "if hasattr(torch.get_device_module(), 'get_device_name') else device}\")\n",
+            run="None",
+            id="shown",
+        ),
+        Bad(
+            "import torch\n\ndevice = torch.device('cuda' if torch.cuda.is_available() else 'cpu')\n"
+            "gpu = torch.cuda.get_device_name()\n",
+            "import torch\n\ndevice = torch.device('cuda' if torch.cuda.is_available() else 'cpu')\n"
+            "gpu = torch.get_device_module().get_device_name() "
+            'if hasattr(torch.get_device_module(), "get_device_name") else device.type\n',
+            Applicability.UNSAFE,
+            id="kept",
+        ),
+        Bad(
+            "import torch\n\ngib = torch.cuda.get_device_properties('cuda:0').total_memory / 2**30\n",
+            "import torch\n\ngib = torch.get_device_module().get_device_properties(0).total_memory / 2**30\n",
+            run="gib",
+            id="memory",
+        ),
+        Bad(
+            "import torch\n\nprops = torch.cuda.get_device_properties(0)\n",
+            "import torch\n\nprops = torch.get_device_module().get_device_properties(0)\n",
+            Applicability.UNSAFE,
+            id="properties",
+        ),
+        Bad(
+            "import torch\n\nsms = torch.cuda.get_device_properties(0).multi_processor_count\n",
+            None,
+            id="processors",
+        ),
+        Bad("import torch\n\nprint(torch.version.cuda)\n", None, id="version"),
+        Bad("import torch\n\nload = torch.cuda.utilization(0)\n", None, id="load"),
+        Bad("import torch\n\nok = 'sm_90' in torch.cuda.get_arch_list()\n", None, id="architectures"),
+        Bad(
+            "import torch\n\ntorch.cuda.init()\n",
+            'import torch\n\nif hasattr(torch.get_device_module(), "init"):\n'
+            "    torch.get_device_module().init()\n",
+            Applicability.UNSAFE,
+            id="init",
+        ),
+    )
+    good = (
+        Good("import torch\n\nprint(torch.__version__)\n"),
+        Good("import torch\n\nprint(torch.version.hip)\n"),
+        Good("import torch\n\nprint(torch.xpu.get_device_name(0))\n", "another vendor's"),
+        Good("class Gpu:\n    def get_device_name(self):\n        return ''\n\n\nGpu().get_device_name()  # cuda\n"),
+        Good("from pynvml import cuda\n\ncuda.utilization()\n", "not torch"),
+        Good("import jax.version as version\n\nprint(version.cuda)\n", "not torch"),
+        Good("def f(torch):\n    return torch.cuda.get_device_name(0)\n", "torch is a parameter here"),
+        Good('"""See torch.cuda.get_device_properties."""\n', "prose"),
+        Good("# torch.version.cuda\nx = 1\n", "a comment"),
+        Good("cfg = {'version': {'cuda': '12.4'}}\n", "a dict key"),
+    )
+
+    def visit_Call(self, node: cst.Call, ctx: Context) -> None:
+        if ctx.is_claimed(node):
+            return
+        name = cuda_function(node.func, ctx, _INFO)
+        if name is None or (name == "get_device_properties" and _asks_capability(ctx)):
+            return
+        fixes = name in ("get_device_name", "get_device_properties", "init")
+        ctx.report(
+            self,
+            node,
+            f"`torch.cuda.{name}()` asks about a CUDA device",
+            symbol=f"torch.cuda.{name}",
+            claims=_literals(node, ctx),
+            fix=(lambda fix: self._fix(fix, node, name)) if fixes else None,
+            title="Ask the device's own module",
+        )
+
+    def visit_Attribute(self, node: cst.Attribute, ctx: Context) -> None:
+        if ctx.is_claimed(node):
+            return
+        if node.attr.value == "cuda":
+            if ctx.qualified(node) == "torch.version.cuda" and is_read(node, ctx):
+                ctx.report(self, node, "`torch.version.cuda` is None off CUDA", symbol="torch.version.cuda")
+        elif node.attr.value in _INFO and is_read(node, ctx):
+            name = cuda_function(node, ctx, _INFO)
+            if name is not None:
+                ctx.report(
+                    self, node, f"`torch.cuda.{name}()` asks about a CUDA device", symbol=f"torch.cuda.{name}"
+                )
+
+    def _fix(self, fix: FixBuilder, node: cst.Call, name: str) -> None:
+        arguments = device_arguments(fix, node)
+        if keeps_raising(fix, node, "AttributeError") or name == "get_device_properties":
+            if name == "get_device_properties":
+                parent, _ = fix.ctx.parent_of(node)
+                if not isinstance(parent, cst.Attribute) or is_guarded(fix.ctx, node):
+                    fix.unsafe()
+                elif parent.attr.value not in _PORTABLE_PROPERTIES:
+                    raise CannotFix("other devices don't have this property")
+            fix.replace(node.func, f"{device_module(fix)}.{name}")
+            if arguments is not None:
+                fix.arguments(node, arguments)
+            return
+        if name == "init":
+            fix.unsafe()
+            on_module(fix, node, name)
+            return
+        if not is_shown(fix.ctx):
+            fix.unsafe()
+        on_module(fix, node, name, fix.device_type(), arguments=arguments)
+
+
+def _asks_capability(ctx: Context) -> bool:
+    return isinstance(ctx.parent, cst.Attribute) and ctx.parent.attr.value in ("major", "minor")
+
+
+class CudaCapabilityGate(Rule):
+    """Compute capability, the (8, 0) of an A100, means nothing off NVIDIA, where code decides by it.
+
+    Asking raises on most accelerators and gives None on Ascend, so that the comparison raises. On ROCm the gfx
+    number answers, and passes `>= (8, 0)` by accident. A gate before an NVIDIA kernel is right to stay; it wants
+    `torch.cuda.is_available()` (and `torch.version.hip is None`) before it. Where the gate is about a feature, ask for
+    the feature: bfloat16 by `is_bf16_supported()`, a kernel by trying to import it. Never
+    `torch.accelerator.get_device_capability()`: it has the name, and gives a dict of supported types.
+    """
+
+    code = "UC209"
+    name = "cuda-capability-gate"
+    triggers = ("cuda",)
+    effort = 3
+    priority = 45
+    fix_safety = "A guard before the comparison is shown, not applied: what the gate protects has to be looked at."
+    sources = ("torch 2.13.0, executed", "knowledge base: torch.cuda.get_device_capability")
+    bad = (
+        Bad("import torch\n\nok = torch.cuda.get_device_capability() >= (8, 0)\n", None),
+        Bad("import torch\n\nmajor, minor = torch.cuda.get_device_capability(0)\n", None, id="unpacked"),
+        Bad(
+            "import torch\n\n\ndef flash(x):\n"
+            "    return torch.cuda.is_available() and torch.cuda.get_device_capability(x.device)[0] >= 8\n",
+            None,
+            id="guarded",
+        ),
+        Bad("import torch\n\nok = torch.cuda.get_device_properties('cuda').major >= 9\n", None, id="major"),
+        Bad("import torch\n\ntf32 = torch.cuda.is_tf32_supported()\n", None, id="tf32"),
+    )
+    good = (
+        Good("import torch\n\ncan = torch.accelerator.get_device_capability()\n", "another thing by the same name"),
+        Good("import torch\n\nok = torch.version.hip is None\n"),
+        Good("class Gpu:\n    def get_device_capability(self):\n        return (8, 0)\n\n\n"
+             "Gpu().get_device_capability()  # cuda\n"),
+        Good("from numba import cuda\n\ncc = cuda.get_current_device().compute_capability\n", "not torch"),
+        Good('"""Needs torch.cuda.get_device_capability() >= (8, 0)."""\n', "prose"),
+        Good("capability = {'cuda': (8, 0)}\n", "a dict"),
+    )  # fmt: skip
+
+    def visit_Call(self, node: cst.Call, ctx: Context) -> None:
+        if ctx.is_claimed(node):
+            return
+        name = cuda_function(node.func, ctx, _CAPABILITY)
+        if name is not None:
+            self._report(node, name, _literals(node, ctx), ctx)
+
+    def visit_Attribute(self, node: cst.Attribute, ctx: Context) -> None:
+        if ctx.is_claimed(node):
+            return
+        if node.attr.value in ("major", "minor") and isinstance(node.value, cst.Call):
+            if cuda_function(node.value.func, ctx, ("get_device_properties",)):
+                self._report(node, "get_device_capability", (node.value,), ctx)
+        elif node.attr.value in _CAPABILITY and is_read(node, ctx):
+            name = cuda_function(node, ctx, _CAPABILITY)
+            if name is not None:
+                self._report(node, name, (), ctx)
+
+    def _report(
+        self, node: cst.BaseExpression, name: str, claims: tuple[cst.CSTNode, ...], ctx: Context
+    ) -> None:
+        ctx.report(
+            self,
+            node,
+            "an NVIDIA architecture decides: AMD's number passes by accident, others have none"
+            if name == "get_device_capability"
+            else "TF32 is a mode of NVIDIA's, and few others'",
+            symbol=f"torch.cuda.{name}",
+            claims=claims,
+            fix=lambda fix: self._guard(fix, node),
+            title="Ask for CUDA first",
+        )
+
+    def _guard(self, fix: FixBuilder, node: cst.BaseExpression) -> None:
+        """`torch.cuda.is_available() and` before the comparison, to look at."""
+        if is_guarded(fix.ctx, node):
+            raise CannotFix("a guard is there")
+        for above in reversed(fix.ctx.ancestors):
+            if isinstance(above, cst.Comparison):
+                fix.display()
+                available = fix.name("torch.cuda.is_available")
+                fix.replace(above, f"{available}() and {fix.code(above)}")
+                return
+            if not isinstance(above, (cst.Subscript, cst.Attribute, cst.ComparisonTarget, cst.Call, cst.Arg)):
+                break
+        raise CannotFix("no comparison to guard")
+
+
+class CudaBf16Check(Rule):
+    """`torch.cuda.is_bf16_supported()` says no on every accelerator but CUDA and ROCm.
+
+    Nothing raises: the program falls back to float16 or float32 on hardware that has bfloat16 (Ascend, XPU,
+    Gaudi). The modules of most accelerators have the function under the same name; the CPU's and MPS's have not, where
+    the answer stays False.
+    """
+
+    code = "UC218"
+    name = "cuda-bf16-check"
+    triggers = ("cuda",)
+    category = Category.OPTIONAL
+    effort = 1
+    fix_safety = (
+        "Safe: the same call with CUDA, False without an accelerator, as before. On a ROCm build without a GPU it "
+        "said True before and says False now."
+    )
+    sources = ("torch 2.13.0, executed", "knowledge base: torch.cuda.is_bf16_supported")
+    bad = (
+        Bad(
+            "import torch\n\ndtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16\n",
+            'import torch\n\ndtype = torch.bfloat16 if hasattr(torch.get_device_module(), "is_bf16_supported") and '
+            "torch.get_device_module().is_bf16_supported() else torch.float16\n",
+            run="dtype",
+        ),
+        Bad(
+            "import torch\n\nfp16 = not torch.cuda.is_bf16_supported()\n",
+            'import torch\n\nfp16 = not (hasattr(torch.get_device_module(), "is_bf16_supported") and '
+            "torch.get_device_module().is_bf16_supported())\n",
+            run="fp16",
+            id="negated",
+        ),
+        Bad(
+            "import torch\n\n\ndef args(make):\n    return make(\n        bf16=torch.cuda.is_bf16_supported(),\n"
+            "        fp16=False,\n    )\n",
+            "import torch\n\n\ndef args(make):\n    return make(\n"
+            '        bf16=hasattr(torch.get_device_module(), "is_bf16_supported") and '
+            "torch.get_device_module().is_bf16_supported(),\n        fp16=False,\n    )\n",
+            run="args(dict)",
+            id="argument",
+        ),
+        Bad(
+            "import torch\n\nok = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)\n",
+            'import torch\n\nok = torch.cuda.is_available() and (hasattr(torch.get_device_module(), "is_bf16_supported")'
+            " and torch.get_device_module().is_bf16_supported(including_emulation=False))\n",
+            run="ok",
+            id="and",
+        ),
+        Bad("import torch\n\nok = torch.cuda.is_bf16_supported()\n", None, floor=(2, 3), id="floor"),
+    )
+    good = (
+        Good("import torch\n\nok = torch.npu.is_bf16_supported()\n", "another vendor's"),
+        Good("import torch\n\nok = torch.get_device_module().is_bf16_supported()\n"),
+        Good("def is_bf16_supported():\n    return True\n\n\nis_bf16_supported()  # cuda\n", "one's own"),
+        Good("'torch.cuda.is_bf16_supported()'\n", "prose"),
+        Good("cfg = {'is_bf16_supported': 'cuda'}\n", "a dict key"),
+    )
+
+    def visit_Call(self, node: cst.Call, ctx: Context) -> None:
+        if ctx.is_claimed(node) or not cuda_function(node.func, ctx, ("is_bf16_supported",)):
+            return
+
+        def ask(fix: FixBuilder) -> None:
+            module = device_module(fix)
+            arguments = "".join(fix.code(a) for a in node.args)
+            fix.replace(
+                node,
+                f'hasattr({module}, "is_bf16_supported") and {module}.is_bf16_supported({arguments})',
+            )
+
+        ctx.report(
+            self,
+            node,
+            "`torch.cuda.is_bf16_supported()` says no on other accelerators",
+            symbol="torch.cuda.is_bf16_supported",
+            fix=ask,
+            title="Ask the device's own module",
+        )
