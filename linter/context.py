@@ -268,7 +268,7 @@ class Context:
     def local_name(self, module: str) -> str | None:
         """The name under which `module` is imported here, if it is."""
         flow = self.flow
-        if flow.qualified(cst.Name(module)) == module:
+        if "." not in module and flow.qualified(cst.Name(module)) == module:
             found = flow.bindings(module)
             if found is None or all(b.kind == "import" for b in found[1]):
                 return module
