@@ -16,7 +16,9 @@ from uncuda.rules._calls import literal_device, literal_index
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
 from uncuda.walk import walk
 
-_SELECT = 'torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")'
+_SELECT = (
+    'torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")'
+)
 _SYMBOL = 'torch.distributed.init_process_group(backend="nccl")'
 
 _BACKEND_NAME = re.compile(r"backend(?:_?(?:name|type|str))?\Z", re.I)
@@ -91,7 +93,10 @@ def backend_place(node: cst.BaseExpression, ctx: Context) -> Place | None:
                 call = path[depth - 1]
                 if not isinstance(call, cst.Call):
                     return None
-                if not (_last(call.func) in _FIELDS and (above.keyword is None or above.keyword.value == "default")):
+                if not (
+                    _last(call.func) in _FIELDS
+                    and (above.keyword is None or above.keyword.value == "default")
+                ):
                     return _argument_place(call, above)
             case cst.NamedExpr():
                 return Place.VALUE if _named(_target_name(above.target)) else None
@@ -174,7 +179,9 @@ def _maps_devices(node: cst.BaseExpression, ctx: Context) -> bool:
             top = above
     if top is None:
         return False
-    return any((string_value(n) or "").lower() in _OTHERS for n in walk(top) if isinstance(n, cst.SimpleString))
+    return any(
+        (string_value(n) or "").lower() in _OTHERS for n in walk(top) if isinstance(n, cst.SimpleString)
+    )
 
 
 class NcclBackend(Rule):
@@ -341,7 +348,12 @@ class NcclBackend(Rule):
             Applicability.UNSAFE,
             id="environment",
         ),
-        Bad("import torch.distributed as dist\n\ndist.init_process_group('nccl')\n", None, floor=(2, 5), id="floor"),
+        Bad(
+            "import torch.distributed as dist\n\ndist.init_process_group('nccl')\n",
+            None,
+            floor=(2, 5),
+            id="floor",
+        ),
     )
     good = (
         Good("import torch.distributed as dist\n\ndist.init_process_group('gloo')\n", "gloo runs everywhere"),
@@ -525,7 +537,10 @@ class NcclBackendTest(Rule):
     sources = ("torch 2.13.0, executed", "knowledge base: rewrite 71")
     bad = (
         Bad("import torch.distributed as dist\n\nif dist.get_backend() == 'nccl':\n    dist.barrier()\n"),
-        Bad("import torch.distributed as dist\n\nif dist.get_backend(group) != dist.Backend.NCCL:\n    pass\n", id="enum"),
+        Bad(
+            "import torch.distributed as dist\n\nif dist.get_backend(group) != dist.Backend.NCCL:\n    pass\n",
+            id="enum",
+        ),
         Bad("def f(args):\n    assert args.dist_backend == 'nccl'\n", id="argument"),
         Bad("def f(backend):\n    return backend in ('nccl', 'ucc')\n", id="among"),
         Bad("def f(backend):\n    return 'nccl' in backend\n", id="within"),
@@ -581,7 +596,9 @@ class NcclBackendTest(Rule):
             title="Name the other accelerators' backends too",
         )
 
-    def _fix(self, fix: FixBuilder, node: cst.Comparison, other: cst.BaseExpression, operator: cst.BaseCompOp) -> None:
+    def _fix(
+        self, fix: FixBuilder, node: cst.Comparison, other: cst.BaseExpression, operator: cst.BaseCompOp
+    ) -> None:
         fix.display()
         if not isinstance(operator, (cst.Equal, cst.NotEqual)):
             raise CannotFix("the test looks into a text or a list")
