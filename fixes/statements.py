@@ -26,7 +26,7 @@ def own_line(ctx: Context, node: cst.CSTNode) -> cst.SimpleStatementLine | None:
     """The statement line that holds the expression `node` and nothing else; None where there is more to it
     (an argument, a value that is kept, `a(); b()`, `if x: a()`)."""
     parent, path = ctx.parent_of(node)
-    if not isinstance(parent, cst.Expr) or getattr(node, "lpar", ()) or len(path) < 2:
+    if not isinstance(parent, cst.Expr) or parent.value.lpar or len(path) < 2:
         return None
     line = path[-2]
     return line if isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1 else None
@@ -140,7 +140,8 @@ def device_module(fix: FixBuilder) -> str:
     """`torch.get_device_module()`: torch.cuda on CUDA, torch.npu on Ascend, torch.cpu without an accelerator.
 
     torch.accelerator's own memory functions are no substitute: on MPS before torch 2.13, and with back ends
-    whose allocator isn't a c10::DeviceAllocator (torch_npu, torch_musa, HPU), they fail an internal assertion.
+    whose allocator isn't a c10::DeviceAllocator (torch_npu, torch_musa, HPU), they fail an internal
+    assertion.
     """
     fix.needs(MODULE_FLOOR)
     return f"{fix.name('torch')}.get_device_module()"
@@ -155,7 +156,7 @@ def on_module(
     arguments: str | None = None,
     everywhere: bool = False,
 ) -> None:
-    """Replaces a `torch.cuda.*` call by the same call of `member` on the current device's module, if that has it.
+    """Makes a `torch.cuda.*` call of `member` on the current device's module instead, if that has it.
 
     Elsewhere (the CPU among them) the value is `otherwise`. Arguments stay, or become `arguments`.
     `everywhere`: every accelerator's module has the member, so that under a guard nothing need be asked.

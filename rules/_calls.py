@@ -16,7 +16,7 @@ _SHOWING = frozenset(
 
 
 def cuda_function(node: cst.BaseExpression, ctx: Context, names: Container[str]) -> str | None:
-    """The member of torch.cuda (or of torch.cuda.memory) that a name or attribute stands for, if one of `names`.
+    """The member of torch.cuda (or torch.cuda.memory) that a name or attribute stands for, if one of `names`.
 
     A plain name counts when an import binds it: a name that was assigned is told where that is done.
     """

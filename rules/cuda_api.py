@@ -31,10 +31,10 @@ def _names_matter(text: str) -> bool:
 class CudaApi(Rule):
     """A part of `torch.cuda` or `torch.backends.cuda` that no other rule knows.
 
-    It is CUDA's own, works on ROCm as a rule, and raises or does nothing elsewhere. Look at what the line wants: a
-    figure or a setting may have a counterpart on the device's own module (`torch.get_device_module()`), raw
-    handles and NVIDIA's libraries have none. The module passed around (`backend = torch.cuda`,
-    `getattr(torch, "cuda")`) hides what is used of it.
+    It is CUDA's own, works on ROCm as a rule, and raises or does nothing elsewhere. Look at what the line
+    wants: a figure or a setting may have a counterpart on the device's own module
+    (`torch.get_device_module()`), raw handles and NVIDIA's libraries have none. The module passed around
+    (`backend = torch.cuda`, `getattr(torch, "cuda")`) hides what is used of it.
     """
 
     code = "UC299"
@@ -48,7 +48,11 @@ class CudaApi(Rule):
         Bad("import torch\n\nbackend = torch.cuda\n", None, id="module"),
         Bad('import torch\n\nbackend = getattr(torch, "cuda")\n', None, id="getattr"),
         Bad('import torch\n\nif hasattr(torch.cuda, "cudart"):\n    x = 1\n', None, id="hasattr"),
-        Bad("from torch.cuda import default_generators as g\n\nseed = g[0].initial_seed()\n", None, id="imported"),
+        Bad(
+            "from torch.cuda import default_generators as g\n\nseed = g[0].initial_seed()\n",
+            None,
+            id="imported",
+        ),
         Bad("import torch\n\nok = torch.cuda.can_device_access_peer(0, 1)\n", None, id="peer"),
         Bad("import torch\n\ntorch.cuda._sleep(1000)\n", None, id="private"),
         Bad("import torch\n\nn = torch.backends.cuda.cufft_plan_cache.size\n", None, id="backend"),

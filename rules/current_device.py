@@ -28,7 +28,8 @@ class CudaCurrentDevice(Rule):
     triggers = ("cuda",)
     effort = 1
     fix_safety = (
-        "Safe: the same int with CUDA; without an accelerator both raise. Unsafe in a `try` whose handlers catch "
+        "Safe: the same int with CUDA; without an accelerator both raise. Unsafe in a `try` whose handlers "
+        "catch "
         "AssertionError but not RuntimeError, which is what the new call raises."
     )
     sources = ("torch 2.13.0, executed", "knowledge base: torch.cuda.current_device")
@@ -39,9 +40,12 @@ class CudaCurrentDevice(Rule):
             run="i",
         ),
         Bad(
-            "import torch\nfrom torch.distributed.fsdp import FullyShardedDataParallel as FSDP\n\n\ndef wrap(m):\n"
-            "    return FSDP(\n        m,\n        device_id=torch.cuda.current_device(),  # one per rank\n    )\n",
-            "import torch\nfrom torch.distributed.fsdp import FullyShardedDataParallel as FSDP\n\n\ndef wrap(m):\n"
+            "import torch\nfrom torch.distributed.fsdp import FullyShardedDataParallel as FSDP\n\n\n"
+            "def wrap(m):\n"
+            "    return FSDP(\n        m,\n        device_id=torch.cuda.current_device(),  # one per rank\n"
+            "    )\n",
+            "import torch\nfrom torch.distributed.fsdp import FullyShardedDataParallel as FSDP\n\n\n"
+            "def wrap(m):\n"
             "    return FSDP(\n        m,\n        device_id=torch.accelerator.current_device_index(),"
             "  # one per rank\n    )\n",
             run="wrap(torch.nn.Linear(1, 1))",
@@ -62,7 +66,8 @@ class CudaCurrentDevice(Rule):
             id="conditional",
         ),
         Bad(
-            "import torch\n\ntry:\n    i = torch.cuda.current_device()\nexcept AssertionError:\n    i = None\n",
+            "import torch\n\ntry:\n    i = torch.cuda.current_device()\nexcept AssertionError:\n"
+            "    i = None\n",
             "import torch\n\ntry:\n    i = torch.accelerator.current_device_index()\n"
             "except AssertionError:\n    i = None\n",
             Applicability.UNSAFE,
@@ -74,7 +79,8 @@ class CudaCurrentDevice(Rule):
         Good("import torch\n\ni = torch.accelerator.current_device_index()\n", "portable already"),
         Good("import torch\n\ni = torch.npu.current_device()\n", "another vendor's"),
         Good(
-            "class Pool:\n    def current_device(self):\n        return 0\n\n\nPool().current_device()  # cuda\n"
+            "class Pool:\n    def current_device(self):\n        return 0\n\n\n"
+            "Pool().current_device()  # cuda\n"
         ),
         Good("from cupy import cuda\n\ncuda.current_device()\n", "not torch"),
         Good("current_device = 'cuda'\n", "a name of one's own"),
@@ -120,8 +126,10 @@ class CudaSetDevice(Rule):
     triggers = ("cuda",)
     effort = 1
     fix_safety = (
-        "Safe: the same device with CUDA; without an accelerator the call raised, and a statement of its own is "
-        "skipped now. In a `try` that handles the failure it goes on failing; unsafe where the handlers wouldn't "
+        "Safe: the same device with CUDA; without an accelerator the call raised, and a statement of its "
+        "own is "
+        "skipped now. In a `try` that handles the failure it goes on failing; unsafe where the handlers "
+        "wouldn't "
         "catch RuntimeError. A literal without an index (it always raises) is left alone."
     )
     sources = ("torch 2.13.0, executed", "knowledge base: torch.cuda.set_device")
@@ -134,7 +142,8 @@ class CudaSetDevice(Rule):
         ),
         Bad(
             "import torch\n\ntorch.cuda.set_device(device=0)\n",
-            "import torch\n\nif torch.accelerator.is_available():\n    torch.accelerator.set_device_index(0)\n",
+            "import torch\n\nif torch.accelerator.is_available():\n"
+            "    torch.accelerator.set_device_index(0)\n",
             run="None",
             id="keyword",
         ),
@@ -161,8 +170,10 @@ class CudaSetDevice(Rule):
             id="guarded",
         ),
         Bad(
-            "import torch\n\n\ndef setup(args):\n    if args.gpu is not None: torch.cuda.set_device(args.gpu)\n",
-            "import torch\n\n\ndef setup(args):\n    if args.gpu is not None: torch.accelerator.set_device_index"
+            "import torch\n\n\ndef setup(args):\n    if args.gpu is not None: "
+            "torch.cuda.set_device(args.gpu)\n",
+            "import torch\n\n\ndef setup(args):\n    if args.gpu is not None: "
+            "torch.accelerator.set_device_index"
             "(args.gpu) if torch.accelerator.is_available() else None\n",
             setup="import types",
             run="setup(types.SimpleNamespace(gpu=None))",
@@ -190,7 +201,8 @@ class CudaSetDevice(Rule):
         Good("import torch\n\ntorch.accelerator.set_device_index(0)\n", "portable already"),
         Good("import torch\n\ntorch.set_default_device('cuda')\n", "another call, told by another rule"),
         Good(
-            "class Engine:\n    def set_device(self, d):\n        self.d = d\n\n\nEngine().set_device('cuda')\n"
+            "class Engine:\n    def set_device(self, d):\n        self.d = d\n\n\n"
+            "Engine().set_device('cuda')\n"
         ),
         Good("from numba import cuda\n\ncuda.set_device(0)\n", "not torch"),
         Good("import torch\n\ntorch.npu.set_device(0)\n", "another vendor's"),
@@ -233,8 +245,9 @@ class CudaDeviceContext(Rule):
 
     From torch 2.8 `torch.accelerator.device_index(i)` does the same for any accelerator. It takes an int or
     None, where the CUDA one takes text and a torch.device too: those are turned into their index where they
-    are known, else the device's own module is asked (`torch.get_device_module().device(x)`). With None it does
-    nothing, so that `device_index(x.device.index)` and what stands for `device_of(x)` run on the CPU as well.
+    are known, else the device's own module is asked (`torch.get_device_module().device(x)`). With None it
+    does nothing, so that `device_index(x.device.index)` and what stands for `device_of(x)` run on the CPU
+    as well.
     """
 
     code = "UC207"
@@ -260,7 +273,8 @@ class CudaDeviceContext(Rule):
             id="before-2.8",
         ),
         Bad(
-            "import torch\n\n\ndef launch(x: torch.Tensor):\n    with torch.cuda.device(x.device):\n        run(x)\n",
+            "import torch\n\n\ndef launch(x: torch.Tensor):\n    with torch.cuda.device(x.device):\n"
+            "        run(x)\n",
             "import torch\n\n\ndef launch(x: torch.Tensor):\n"
             "    with torch.accelerator.device_index(x.device.index):\n        run(x)\n",
             Applicability.UNSAFE,

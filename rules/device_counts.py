@@ -17,9 +17,9 @@ class CudaDeviceCount(Rule):
     """`torch.cuda.device_count()` is 0 on every accelerator but CUDA and ROCm.
 
     Nothing raises: a program that starts one worker per device starts none on Ascend, one that divides its
-    batch by the count divides by zero, and `> 1` never holds. `torch.accelerator.device_count()` counts the devices of
-    the accelerator that is there, gives the same number on CUDA, and 0 without one (`torch.cpu.device_count()`
-    would give 1).
+    batch by the count divides by zero, and `> 1` never holds. `torch.accelerator.device_count()` counts the
+    devices of the accelerator that is there, gives the same number on CUDA, and 0 without one
+    (`torch.cpu.device_count()` would give 1).
     """
 
     code = "UC203"
@@ -27,8 +27,10 @@ class CudaDeviceCount(Rule):
     triggers = ("cuda",)
     effort = 1
     fix_safety = (
-        "Safe: the same number with CUDA, 0 without an accelerator, both before and after. Unsafe in the condition of a "
-        "skipped test, which would begin to run elsewhere. Not offered where the count decides over code that "
+        "Safe: the same number with CUDA, 0 without an accelerator, both before and after. Unsafe in the "
+        "condition of a "
+        "skipped test, which would begin to run elsewhere. Not offered where the count decides over code "
+        "that "
         "still asks for CUDA. A Mac counts one device where CUDA counted none."
     )
     sources = ("torch 2.13.0, executed", "knowledge base: torch.cuda.device_count")
@@ -61,7 +63,8 @@ class CudaDeviceCount(Rule):
         Bad(
             "import torch\nfrom torch import nn\n\n\ndef wrap(m):\n    if torch.cuda.device_count() > 1:\n"
             "        m = nn.DataParallel(m)\n    return m\n",
-            "import torch\nfrom torch import nn\n\n\ndef wrap(m):\n    if torch.accelerator.device_count() > 1:\n"
+            "import torch\nfrom torch import nn\n\n\ndef wrap(m):\n"
+            "    if torch.accelerator.device_count() > 1:\n"
             "        m = nn.DataParallel(m)\n    return m\n",
             run="wrap(1)",
             id="condition",
@@ -79,33 +82,54 @@ class CudaDeviceCount(Rule):
             id="function",
         ),
         Bad(
-            "import torch\n\n\ndef f(x):\n    if torch.cuda.device_count() > 0:\n        return fused_cuda_op(x)\n    return x\n",
+            "import torch\n\n\ndef f(x):\n    if torch.cuda.device_count() > 0:\n"
+            "        return fused_cuda_op(x)\n    return x\n",
             None,
             id="decides-over-cuda",
         ),
         Bad(
-            "import pytest\nimport torch\n\n\n@pytest.mark.skipif(torch.cuda.device_count() < 2, reason='two')\n"
+            'import torch\n\nnames = [f"cuda:{i}" for i in range(torch.cuda.device_count())]\n',
+            None,
+            id="comprehension",
+        ),
+        Bad(
+            "import pytest\nimport torch\n\n\n@pytest.mark.skipif(torch.cuda.device_count() < 2, "
+            "reason='two')\n"
             "def test_two():\n    assert True\n",
-            "import pytest\nimport torch\n\n\n@pytest.mark.skipif(torch.accelerator.device_count() < 2, reason='two')\n"
+            "import pytest\nimport torch\n\n\n@pytest.mark.skipif(torch.accelerator.device_count() < 2, "
+            "reason='two')\n"
             "def test_two():\n    assert True\n",
             Applicability.UNSAFE,
             id="skipped-test",
+        ),
+        Bad(
+            "import unittest\n\nimport torch\n\n\ndef two(test):\n"
+            "    return unittest.skipUnless(torch.cuda.device_count() > 1, 'needs two')(test)\n",
+            "import unittest\n\nimport torch\n\n\ndef two(test):\n"
+            "    return unittest.skipUnless(torch.accelerator.device_count() > 1, 'needs two')(test)\n",
+            Applicability.UNSAFE,
+            id="skip-helper",
         ),
         Bad("import torch\n\nn = torch.cuda.device_count()\n", None, floor=(2, 5), id="floor"),
     )
     good = (
         Good("import torch\n\nn = torch.accelerator.device_count()\n", "portable already"),
         Good("import torch\n\nn = torch.xpu.device_count()\n", "another vendor's"),
-        Good("class cuda:\n    @staticmethod\n    def device_count():\n        return 1\n\n\ncuda.device_count()\n",
-             "a class of one's own"),
+        Good(
+            "class cuda:\n    @staticmethod\n    def device_count():\n        return 1\n\n\n"
+            "cuda.device_count()\n",
+            "a class of one's own",
+        ),
         Good("from pycuda import driver as cuda\n\ncuda.device_count()\n", "not torch"),
         Good("def f(torch):\n    return torch.cuda.device_count()\n", "torch is a parameter here"),
         Good('"""torch.cuda.device_count() tells how many."""\n', "prose"),
         Good("# n = torch.cuda.device_count()\nn = 1\n", "a comment"),
         Good("import torch\n\ninfo = {'device_count': 1, 'cuda': torch.__version__}\n", "a dict key"),
         Good("from torch.cuda import device_count\n", "an import alone: its uses are told"),
+        Good("import torch\n\nnames = [f'cuda:{i}' for i in range(count)]\n", "a count of one's own"),
+        Good("import unittest\n\n\n@unittest.skipUnless(device_count() > 1, 'cuda')\ndef f():\n    pass\n"),
         Good("def device_count():\n    return 1\n\n\nn_cuda = device_count()\n", "a function of one's own"),
-    )  # fmt: skip
+    )
 
     def visit_Call(self, node: cst.Call, ctx: Context) -> None:
         if not ctx.is_claimed(node) and not node.args and cuda_function(node.func, ctx, _NAMES):
@@ -144,9 +168,10 @@ def _look_behind(fix: FixBuilder, node: cst.BaseExpression, ctx: Context) -> Non
     for depth in range(len(path) - 2, -1, -1):
         above, below = path[depth], path[depth + 1]
         match above:
+            case cst.Call() if "skip" in _last_name(above.func).lower():
+                fix.unsafe()
+                return
             case cst.Decorator():
-                if "skip" in ctx.code(above.decorator):
-                    fix.unsafe()
                 return
             case cst.If() | cst.While() | cst.IfExp() if below is above.test:
                 decided: list[cst.CSTNode] = [above.body]
@@ -159,7 +184,19 @@ def _look_behind(fix: FixBuilder, node: cst.BaseExpression, ctx: Context) -> Non
                 if mentions_cuda([above.body], ctx):
                     raise CannotFix("the count decides over code that asks for CUDA")
                 return
+            case cst.ListComp() | cst.SetComp() | cst.GeneratorExp() if below is above.for_in:
+                if mentions_cuda([above.elt], ctx):
+                    raise CannotFix("the count decides over code that asks for CUDA")
+            case cst.DictComp() if below is above.for_in:
+                if mentions_cuda([above.key, above.value], ctx):
+                    raise CannotFix("the count decides over code that asks for CUDA")
             case cst.BaseSmallStatement() | cst.BaseCompoundStatement():
                 return
             case _:
                 pass
+
+
+def _last_name(func: cst.BaseExpression) -> str:
+    if isinstance(func, cst.Attribute):
+        return func.attr.value
+    return func.value if isinstance(func, cst.Name) else ""

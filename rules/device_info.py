@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import libcst as cst
 from uncuda.context import Context
-from uncuda.fixes.builder import CannotFix, FixBuilder
+from uncuda.fixes.builder import CannotFix, FixBuilder, Replace
 from uncuda.fixes.statements import (
     device_module,
     is_guarded,
@@ -17,7 +17,22 @@ from uncuda.rules.memory import device_arguments
 
 _PORTABLE_PROPERTIES = ("total_memory", "name")
 _INFO = frozenset(
-    ["get_device_name", "get_device_properties", "get_arch_list", "get_gencode_flags", "is_initialized", "init", "_lazy_init", "utilization", "temperature", "power_draw", "clock_rate", "memory_usage", "list_gpu_processes", "device_memory_used"]
+    {
+        "get_device_name",
+        "get_device_properties",
+        "get_arch_list",
+        "get_gencode_flags",
+        "is_initialized",
+        "init",
+        "_lazy_init",
+        "utilization",
+        "temperature",
+        "power_draw",
+        "clock_rate",
+        "memory_usage",
+        "list_gpu_processes",
+        "device_memory_used",
+    }
 )
 _CAPABILITY = frozenset({"get_device_capability", "is_tf32_supported"})
 
@@ -30,9 +45,9 @@ class CudaDeviceInfo(Rule):
     """The name, the properties and the load of a CUDA device: asking for them raises elsewhere.
 
     The modules of most other accelerators answer `get_device_name()` and `get_device_properties()` too, the
-    latter with a name and the total memory and little else; MPS and the CPU answer neither. Load, temperature and
-    processes come from NVIDIA's management library, `torch.version.cuda` is None off CUDA, and the architectures
-    a build knows are NVIDIA's.
+    latter with a name and the total memory and little else; MPS and the CPU answer neither. Load,
+    temperature and processes come from NVIDIA's management library, `torch.version.cuda` is None off CUDA,
+    and the architectures a build knows are NVIDIA's.
     """
 
     code = "UC208"
@@ -41,7 +56,8 @@ class CudaDeviceInfo(Rule):
     category = Category.OPTIONAL
     effort = 3
     fix_safety = (
-        "Safe for a name that is only shown and for `.total_memory` and `.name` of the properties: the same call with "
+        "Safe for a name that is only shown and for `.total_memory` and `.name` of the properties: the "
+        "same call with "
         "CUDA, and without an accelerator it raised before. Unsafe for a name or properties that go on to "
         "other code, and under a guard that MPS may come to pass. No fix for what has no counterpart."
     )
@@ -51,7 +67,7 @@ class CudaDeviceInfo(Rule):
             'import torch\n\ndevice = "cuda" if torch.cuda.is_available() else "cpu"\n'
             'print(f"running on {torch.cuda.get_device_name(0)}")\n',
             'import torch\n\ndevice = "cuda" if torch.cuda.is_available() else "cpu"\n'
-            "print(f\"running on {torch.get_device_module().get_device_name(0) "
+            'print(f"running on {torch.get_device_module().get_device_name(0) '
             "if hasattr(torch.get_device_module(), 'get_device_name') else device}\")\n",
             run="None",
             id="shown",
@@ -97,7 +113,10 @@ class CudaDeviceInfo(Rule):
         Good("import torch\n\nprint(torch.__version__)\n"),
         Good("import torch\n\nprint(torch.version.hip)\n"),
         Good("import torch\n\nprint(torch.xpu.get_device_name(0))\n", "another vendor's"),
-        Good("class Gpu:\n    def get_device_name(self):\n        return ''\n\n\nGpu().get_device_name()  # cuda\n"),
+        Good(
+            "class Gpu:\n    def get_device_name(self):\n        return ''\n\n\n"
+            "Gpu().get_device_name()  # cuda\n"
+        ),
         Good("from pynvml import cuda\n\ncuda.utilization()\n", "not torch"),
         Good("import jax.version as version\n\nprint(version.cuda)\n", "not torch"),
         Good("def f(torch):\n    return torch.cuda.get_device_name(0)\n", "torch is a parameter here"),
@@ -141,10 +160,10 @@ class CudaDeviceInfo(Rule):
         if keeps_raising(fix, node, "AttributeError") or name == "get_device_properties":
             if name == "get_device_properties":
                 parent, _ = fix.ctx.parent_of(node)
+                if isinstance(parent, cst.Attribute) and parent.attr.value not in _PORTABLE_PROPERTIES:
+                    raise CannotFix("other devices don't have this property")
                 if not isinstance(parent, cst.Attribute) or is_guarded(fix.ctx, node):
                     fix.unsafe()
-                elif parent.attr.value not in _PORTABLE_PROPERTIES:
-                    raise CannotFix("other devices don't have this property")
             fix.replace(node.func, f"{device_module(fix)}.{name}")
             if arguments is not None:
                 fix.arguments(node, arguments)
@@ -165,11 +184,12 @@ def _asks_capability(ctx: Context) -> bool:
 class CudaCapabilityGate(Rule):
     """Compute capability, the (8, 0) of an A100, means nothing off NVIDIA, where code decides by it.
 
-    Asking raises on most accelerators and gives None on Ascend, so that the comparison raises. On ROCm the gfx
-    number answers, and passes `>= (8, 0)` by accident. A gate before an NVIDIA kernel is right to stay; it wants
-    `torch.cuda.is_available()` (and `torch.version.hip is None`) before it. Where the gate is about a feature, ask for
-    the feature: bfloat16 by `is_bf16_supported()`, a kernel by trying to import it. Never
-    `torch.accelerator.get_device_capability()`: it has the name, and gives a dict of supported types.
+    Asking raises on most accelerators and gives None on Ascend, so that the comparison raises. On ROCm the
+    gfx number answers, and passes `>= (8, 0)` by accident. A gate before an NVIDIA kernel is right to stay;
+    it wants `torch.cuda.is_available()` (and `torch.version.hip is None`) before it. Where the gate is
+    about a feature, ask for the feature: bfloat16 by `is_bf16_supported()`, a kernel by trying to import
+    it. Never `torch.accelerator.get_device_capability()`: it has the name, and gives a dict of supported
+    types.
     """
 
     code = "UC209"
@@ -177,7 +197,9 @@ class CudaCapabilityGate(Rule):
     triggers = ("cuda",)
     effort = 3
     priority = 45
-    fix_safety = "A guard before the comparison is shown, not applied: what the gate protects has to be looked at."
+    fix_safety = (
+        "A guard before the comparison is shown, not applied: what the gate protects has to be looked at."
+    )
     sources = ("torch 2.13.0, executed", "knowledge base: torch.cuda.get_device_capability")
     bad = (
         Bad("import torch\n\nok = torch.cuda.get_device_capability() >= (8, 0)\n", None),
@@ -192,14 +214,19 @@ class CudaCapabilityGate(Rule):
         Bad("import torch\n\ntf32 = torch.cuda.is_tf32_supported()\n", None, id="tf32"),
     )
     good = (
-        Good("import torch\n\ncan = torch.accelerator.get_device_capability()\n", "another thing by the same name"),
+        Good(
+            "import torch\n\ncan = torch.accelerator.get_device_capability()\n",
+            "another thing by the same name",
+        ),
         Good("import torch\n\nok = torch.version.hip is None\n"),
-        Good("class Gpu:\n    def get_device_capability(self):\n        return (8, 0)\n\n\n"
-             "Gpu().get_device_capability()  # cuda\n"),
+        Good(
+            "class Gpu:\n    def get_device_capability(self):\n        return (8, 0)\n\n\n"
+            "Gpu().get_device_capability()  # cuda\n"
+        ),
         Good("from numba import cuda\n\ncc = cuda.get_current_device().compute_capability\n", "not torch"),
         Good('"""Needs torch.cuda.get_device_capability() >= (8, 0)."""\n', "prose"),
         Good("capability = {'cuda': (8, 0)}\n", "a dict"),
-    )  # fmt: skip
+    )
 
     def visit_Call(self, node: cst.Call, ctx: Context) -> None:
         if ctx.is_claimed(node):
@@ -253,8 +280,8 @@ class CudaBf16Check(Rule):
     """`torch.cuda.is_bf16_supported()` says no on every accelerator but CUDA and ROCm.
 
     Nothing raises: the program falls back to float16 or float32 on hardware that has bfloat16 (Ascend, XPU,
-    Gaudi). The modules of most accelerators have the function under the same name; the CPU's and MPS's have not, where
-    the answer stays False.
+    Gaudi). The modules of most accelerators have the function under the same name; the CPU's and MPS's have
+    not, where the answer stays False.
     """
 
     code = "UC218"
@@ -263,14 +290,16 @@ class CudaBf16Check(Rule):
     category = Category.OPTIONAL
     effort = 1
     fix_safety = (
-        "Safe: the same call with CUDA, False without an accelerator, as before. On a ROCm build without a GPU it "
+        "Safe: the same call with CUDA, False without an accelerator, as before. On a ROCm build without a "
+        "GPU it "
         "said True before and says False now."
     )
     sources = ("torch 2.13.0, executed", "knowledge base: torch.cuda.is_bf16_supported")
     bad = (
         Bad(
             "import torch\n\ndtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16\n",
-            'import torch\n\ndtype = torch.bfloat16 if hasattr(torch.get_device_module(), "is_bf16_supported") and '
+            "import torch\n\ndtype = torch.bfloat16 if hasattr(torch.get_device_module(), "
+            '"is_bf16_supported") and '
             "torch.get_device_module().is_bf16_supported() else torch.float16\n",
             run="dtype",
         ),
@@ -282,7 +311,8 @@ class CudaBf16Check(Rule):
             id="negated",
         ),
         Bad(
-            "import torch\n\n\ndef args(make):\n    return make(\n        bf16=torch.cuda.is_bf16_supported(),\n"
+            "import torch\n\n\ndef args(make):\n    return make(\n"
+            "        bf16=torch.cuda.is_bf16_supported(),\n"
             "        fp16=False,\n    )\n",
             "import torch\n\n\ndef args(make):\n    return make(\n"
             '        bf16=hasattr(torch.get_device_module(), "is_bf16_supported") and '
@@ -291,9 +321,11 @@ class CudaBf16Check(Rule):
             id="argument",
         ),
         Bad(
-            "import torch\n\nok = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)\n",
-            'import torch\n\nok = torch.cuda.is_available() and (hasattr(torch.get_device_module(), "is_bf16_supported")'
-            " and torch.get_device_module().is_bf16_supported(including_emulation=False))\n",
+            "import torch\n\nok = torch.cuda.is_available() and "
+            "torch.cuda.is_bf16_supported(including_emulation=False)\n",
+            "import torch\n\nok = torch.cuda.is_available() and hasattr(torch.get_device_module(), "
+            '"is_bf16_supported")'
+            " and torch.get_device_module().is_bf16_supported(including_emulation=False)\n",
             run="ok",
             id="and",
         ),
@@ -313,11 +345,15 @@ class CudaBf16Check(Rule):
 
         def ask(fix: FixBuilder) -> None:
             module = device_module(fix)
+            member = "is_bf16_supported"
             arguments = "".join(fix.code(a) for a in node.args)
-            fix.replace(
-                node,
-                f'hasattr({module}, "is_bf16_supported") and {module}.is_bf16_supported({arguments})',
-            )
+            text = f'hasattr({module}, "{member}") and {module}.{member}({arguments})'
+            if isinstance(ctx.parent, cst.BooleanOperation) and isinstance(ctx.parent.operator, cst.And):
+                # One more link of a chain of `and` needs no parentheses.
+                if not any(isinstance(n, cst.FormattedString) for n in ctx.ancestors):
+                    fix.edits.append(Replace(node, text))
+                    return
+            fix.replace(node, text)
 
         ctx.report(
             self,

@@ -75,14 +75,14 @@ def _literals(node: cst.Call, ctx: Context) -> tuple[cst.CSTNode, ...]:
 class CudaMemoryFigure(Rule):
     """`torch.cuda.memory_allocated()` and its kin read 0 on every other accelerator, or raise.
 
-    The figures print as 0, so that a log looks fine and says nothing, and a batch-size search that reads them goes
-    wrong; resetting the peak raises. Every accelerator's module has most of these functions under the same
-    name: `torch.get_device_module()` is torch.cuda on CUDA, torch.npu on Ascend, torch.xpu on Intel, torch.cpu
-    without an accelerator, which has none of them; hence the `hasattr`.
+    The figures print as 0, so that a log looks fine and says nothing, and a batch-size search that reads
+    them goes wrong; resetting the peak raises. Every accelerator's module has most of these functions under
+    the same name: `torch.get_device_module()` is torch.cuda on CUDA, torch.npu on Ascend, torch.xpu on
+    Intel, torch.cpu without an accelerator, which has none of them; hence the `hasattr`.
 
-    `torch.accelerator.memory_allocated()` (torch 2.9) is not what the fix writes: it raises without an accelerator,
-    where the CUDA function gives 0, and fails an internal assertion on MPS before torch 2.13 and on back ends
-    whose allocator isn't a c10::DeviceAllocator.
+    `torch.accelerator.memory_allocated()` (torch 2.9) is not what the fix writes: it raises without an
+    accelerator, where the CUDA function gives 0, and fails an internal assertion on MPS before torch 2.13
+    and on back ends whose allocator isn't a c10::DeviceAllocator.
     """
 
     code = "UC210"
@@ -91,8 +91,10 @@ class CudaMemoryFigure(Rule):
     category = Category.OPTIONAL
     effort = 1
     fix_safety = (
-        "Safe: the same call with CUDA; without an accelerator the same value as before (0, an empty dict), or "
-        "nothing where the call raised. Deprecated names become the ones they stand for. In a `try` that handles "
+        "Safe: the same call with CUDA; without an accelerator the same value as before (0, an empty "
+        "dict), or "
+        "nothing where the call raised. Deprecated names become the ones they stand for. In a `try` that "
+        "handles "
         "the failure a call that raised goes on raising. The keys of `memory_stats()` may differ elsewhere."
     )
     sources = (
@@ -109,14 +111,15 @@ class CudaMemoryFigure(Rule):
         ),
         Bad(
             'import torch\n\nprint(f"{torch.cuda.max_memory_allocated() / 2**20:.0f}MB")\n',
-            "import torch\n\nprint(f\"{(torch.get_device_module().max_memory_allocated() "
+            'import torch\n\nprint(f"{(torch.get_device_module().max_memory_allocated() '
             "if hasattr(torch.get_device_module(), 'max_memory_allocated') else 0) / 2**20:.0f}MB\")\n",
             run='f"{torch.cuda.max_memory_allocated() / 2**20:.0f}MB"',
             id="f-string",
         ),
         Bad(
             "import torch\n\n\ndef peak(device):\n    return torch.cuda.max_memory_reserved(device) / 1e9\n",
-            "import torch\n\n\ndef peak(device):\n    return (torch.get_device_module().max_memory_reserved(device) "
+            "import torch\n\n\ndef peak(device):\n    return "
+            "(torch.get_device_module().max_memory_reserved(device) "
             'if hasattr(torch.get_device_module(), "max_memory_reserved") else 0) / 1e9\n',
             run='peak("cpu"), peak(0)',
             floor=(2, 9),
@@ -132,7 +135,8 @@ class CudaMemoryFigure(Rule):
         Bad(
             "import torch\n\n\ndef start():\n    torch.cuda.reset_max_memory_allocated('cuda:1')\n"
             "    return torch.cuda.memory_cached(device='cuda')\n",
-            'import torch\n\n\ndef start():\n    if hasattr(torch.get_device_module(), "reset_peak_memory_stats"):\n'
+            "import torch\n\n\ndef start():\n    if hasattr(torch.get_device_module(), "
+            '"reset_peak_memory_stats"):\n'
             "        torch.get_device_module().reset_peak_memory_stats(1)\n"
             "    return torch.get_device_module().memory_reserved() "
             'if hasattr(torch.get_device_module(), "memory_reserved") else 0\n',
@@ -170,21 +174,30 @@ class CudaMemoryFigure(Rule):
             id="guarded",
         ),
         Bad(
-            "import torch\n\ntry:\n    torch.cuda.reset_peak_memory_stats()\nexcept Exception:\n    print('none')\n",
-            "import torch\n\ntry:\n    torch.get_device_module().reset_peak_memory_stats()\nexcept Exception:\n"
+            "import torch\n\ntry:\n    torch.cuda.reset_peak_memory_stats()\nexcept Exception:\n"
+            "    print('none')\n",
+            "import torch\n\ntry:\n    torch.get_device_module().reset_peak_memory_stats()\n"
+            "except Exception:\n"
             "    print('none')\n",
             run="None",
             id="caught",
         ),
-        Bad("import torch\n\nfigures = [torch.cuda.memory_allocated, torch.cuda.memory_reserved]\n", None, count=2,
-            id="functions"),
+        Bad(
+            "import torch\n\nfigures = [torch.cuda.memory_allocated, torch.cuda.memory_reserved]\n",
+            None,
+            count=2,
+            id="functions",
+        ),
         Bad("import torch\n\nused = torch.cuda.memory_allocated()\n", None, floor=(2, 3), id="floor"),
-    )  # fmt: skip
+    )
     good = (
         Good("import torch\n\nused = torch.get_device_module().memory_allocated()\n", "portable already"),
         Good("import torch\n\nused = torch.accelerator.memory_allocated()\n"),
         Good("import torch\n\nused = torch.mps.current_allocated_memory()\n"),
-        Good("class Pool:\n    def memory_allocated(self):\n        return 0\n\n\nPool().memory_allocated()  # cuda\n"),
+        Good(
+            "class Pool:\n    def memory_allocated(self):\n        return 0\n\n\n"
+            "Pool().memory_allocated()  # cuda\n"
+        ),
         Good("memory_stats = {'cuda': 1}\n", "a name of one's own"),
         Good("def f(torch):\n    return torch.cuda.memory_allocated()\n", "torch is a parameter here"),
         Good('"""Prints torch.cuda.memory_summary()."""\n', "prose"),
@@ -193,7 +206,7 @@ class CudaMemoryFigure(Rule):
         Good("import psutil\n\npsutil.virtual_memory().total  # not cuda\n"),
         Good("row = {'memory_allocated': 0, 'device': 'cuda:0 name'}\n", "dict keys"),
         Good("import tensorflow as tf\n\ntf.config.experimental.get_memory_info('GPU:0')  # cuda\n"),
-    )  # fmt: skip
+    )
 
     def visit_Call(self, node: cst.Call, ctx: Context) -> None:
         if ctx.is_claimed(node):
@@ -244,12 +257,12 @@ class CudaMemoryFigure(Rule):
 
 
 class CudaEmptyCache(Rule):
-    """`torch.cuda.empty_cache()` does nothing off CUDA: the cache of the accelerator at work is never emptied.
+    """`torch.cuda.empty_cache()` does nothing off CUDA: the cache of the accelerator at work stays full.
 
-    Nothing raises, memory is just not given back. Every accelerator's module has the function under the same
-    name, the CPU's has not, so that the fix asks for it. `torch.accelerator.empty_cache()` (torch 2.9) raises
-    without an accelerator, where the CUDA function does nothing, and fails an internal assertion on MPS before
-    torch 2.13 and on back ends whose allocator isn't a c10::DeviceAllocator.
+    Nothing raises, memory is just not given back. Every accelerator's module has the function under the
+    same name, the CPU's has not, so that the fix asks for it. `torch.accelerator.empty_cache()` (torch 2.9)
+    raises without an accelerator, where the CUDA function does nothing, and fails an internal assertion on
+    MPS before torch 2.13 and on back ends whose allocator isn't a c10::DeviceAllocator.
     """
 
     code = "UC211"
@@ -258,7 +271,8 @@ class CudaEmptyCache(Rule):
     category = Category.OPTIONAL
     effort = 1
     fix_safety = (
-        "Safe: the same call with CUDA, nothing without an accelerator, as before. `ipc_collect()`, which raised "
+        "Safe: the same call with CUDA, nothing without an accelerator, as before. `ipc_collect()`, which "
+        "raised "
         "there, is left out; in a `try` that handles the failure it goes on raising."
     )
     sources = (
@@ -275,7 +289,8 @@ class CudaEmptyCache(Rule):
             run="None",
         ),
         Bad(
-            "import torch\n\n\ndef free():\n    if torch.cuda.is_available():\n        torch.cuda.empty_cache()\n",
+            "import torch\n\n\ndef free():\n    if torch.cuda.is_available():\n"
+            "        torch.cuda.empty_cache()\n",
             "import torch\n\n\ndef free():\n    if torch.cuda.is_available():\n"
             "        torch.get_device_module().empty_cache()\n",
             run="free()",
@@ -304,7 +319,8 @@ class CudaEmptyCache(Rule):
         ),
         Bad(
             "from torch.cuda import empty_cache\n\n\ndef f(x):\n    del x\n    empty_cache()\n",
-            'import torch\n\n\ndef f(x):\n    del x\n    if hasattr(torch.get_device_module(), "empty_cache"):\n'
+            "import torch\n\n\ndef f(x):\n    del x\n    if hasattr(torch.get_device_module(), "
+            '"empty_cache"):\n'
             "        torch.get_device_module().empty_cache()\n",
             run="f(1)",
             id="imported",
@@ -390,9 +406,10 @@ class CudaEmptyCache(Rule):
 class CudaMemoryControl(Rule):
     """Calls that steer CUDA's allocator: most have no counterpart, and they raise off CUDA.
 
-    A limit on the share of memory (`set_per_process_memory_fraction`) exists on most accelerators under the same
-    name. Pluggable allocators, memory pools, snapshots and raw allocations speak to CUDA's caching allocator
-    itself: Ascend, Intel and Moore Threads have renamed counterparts, which have to be chosen by hand.
+    A limit on the share of memory (`set_per_process_memory_fraction`) exists on most accelerators under the
+    same name. Pluggable allocators, memory pools, snapshots and raw allocations speak to CUDA's caching
+    allocator itself: Ascend, Intel and Moore Threads have renamed counterparts, which have to be chosen by
+    hand.
     """
 
     code = "UC212"
@@ -400,7 +417,8 @@ class CudaMemoryControl(Rule):
     triggers = ("cuda",)
     effort = 3
     fix_safety = (
-        "Unsafe, and offered for `set_per_process_memory_fraction` alone: the call is made on the device's own "
+        "Unsafe, and offered for `set_per_process_memory_fraction` alone: the call is made on the device's "
+        "own "
         "module where that has it; a share that was chosen for a GPU may not fit another device."
     )
     sources = ("torch 2.13.0, executed", "knowledge base: torch.cuda.MemPool and its kin")
@@ -426,7 +444,11 @@ class CudaMemoryControl(Rule):
             count=2,
             id="history",
         ),
-        Bad("from torch.cuda import caching_allocator_alloc\n\np = caching_allocator_alloc(8)\n", None, id="raw"),
+        Bad(
+            "from torch.cuda import caching_allocator_alloc\n\np = caching_allocator_alloc(8)\n",
+            None,
+            id="raw",
+        ),
     )
     good = (
         Good("import torch\n\ntorch.mps.set_per_process_memory_fraction(0.5)\n", "another vendor's"),
@@ -438,7 +460,24 @@ class CudaMemoryControl(Rule):
     )
 
     _NAMES = frozenset(
-        ["set_per_process_memory_fraction", "get_per_process_memory_fraction", "caching_allocator_alloc", "caching_allocator_delete", "caching_allocator_disabled", "caching_allocator_enable", "get_allocator_backend", "MemPool", "MemPoolContext", "use_mem_pool", "CUDAPluggableAllocator", "change_current_allocator", "_record_memory_history", "_dump_snapshot", "_snapshot", "_set_allocator_settings"]
+        {
+            "set_per_process_memory_fraction",
+            "get_per_process_memory_fraction",
+            "caching_allocator_alloc",
+            "caching_allocator_delete",
+            "caching_allocator_disabled",
+            "caching_allocator_enable",
+            "get_allocator_backend",
+            "MemPool",
+            "MemPoolContext",
+            "use_mem_pool",
+            "CUDAPluggableAllocator",
+            "change_current_allocator",
+            "_record_memory_history",
+            "_dump_snapshot",
+            "_snapshot",
+            "_set_allocator_settings",
+        }
     )
 
     def visit_Call(self, node: cst.Call, ctx: Context) -> None:
@@ -467,8 +506,8 @@ class CudaMemoryControl(Rule):
 class PinMemory(Rule):
     """Pinned host memory needs an accelerator: `x.pin_memory()` and `pin_memory=True` raise on a CPU.
 
-    They work on every accelerator that can pin. `DataLoader(pin_memory=True)` warns and goes on, so that it isn't
-    told; its `pin_memory_device="cuda"` names the vendor.
+    They work on every accelerator that can pin. `DataLoader(pin_memory=True)` warns and goes on, so that it
+    isn't told; its `pin_memory_device="cuda"` names the vendor.
     """
 
     code = "UC219"
@@ -479,7 +518,8 @@ class PinMemory(Rule):
     fix_safety = (
         "Safe for `pin_memory=True` of a torch function (it raised without an accelerator) and for "
         "`pin_memory_device`, which torch ignores from 2.9 and fills in itself from 2.7. Unsafe for "
-        "`x.pin_memory()`: on a CPU the same object is given back, and `x` may be something else than a tensor."
+        "`x.pin_memory()`: on a CPU the same object is given back, and `x` may be something else than a "
+        "tensor."
     )
     sources = ("torch 2.13.0, executed", "knowledge base: torch.Tensor.pin_memory")
     bad = (
@@ -525,16 +565,24 @@ class PinMemory(Rule):
         Bad("import torch\n\nx = torch.from_numpy(a).pin_memory()\n", None, id="no-name"),
     )
     good = (
-        Good("from torch.utils.data import DataLoader\n\nloader = DataLoader(ds, pin_memory=True)\n", "warns, works"),
+        Good(
+            "from torch.utils.data import DataLoader\n\nloader = DataLoader(ds, pin_memory=True)\n",
+            "warns, works",
+        ),
         Good("import torch\n\nx = torch.empty(2, pin_memory=torch.accelerator.is_available())\n"),
         Good("import torch\n\nx = torch.empty(2, pin_memory=False)\n"),
         Good("import torch\n\nx = torch.empty(2, pin_memory=pin)\n", "a variable"),
-        Good("class Batch:\n    def pin_memory(self):\n        self.x = self.x.pin_memory()\n        return self\n",
-             "a batch's own method: DataLoader calls it where it can pin"),
-        Good("import torch\n\nif torch.cuda.is_available():\n    x = torch.ones(2).pin_memory()\n", "guarded"),
+        Good(
+            "class Batch:\n    def pin_memory(self):\n        self.x = self.x.pin_memory()\n"
+            "        return self\n",
+            "a batch's own method: DataLoader calls it where it can pin",
+        ),
+        Good(
+            "import torch\n\nif torch.cuda.is_available():\n    x = torch.ones(2).pin_memory()\n", "guarded"
+        ),
         Good("cfg = {'pin_memory': True}\n", "a dict key"),
         Good("parser.add_argument('--pin_memory', action='store_true')\n", "an option"),
-    )  # fmt: skip
+    )
 
     def visit_Call(self, node: cst.Call, ctx: Context) -> None:
         if ctx.is_claimed(node):
@@ -568,7 +616,9 @@ class PinMemory(Rule):
                 raise CannotFix("the failure is handled")
             guard_call(fix, node, fix.code(node), fix.code(receiver))
 
-        self._tell(node, "`.pin_memory()` raises without an accelerator", "torch.Tensor.pin_memory", ctx, guard)
+        self._tell(
+            node, "`.pin_memory()` raises without an accelerator", "torch.Tensor.pin_memory", ctx, guard
+        )
 
     def _factory(self, node: cst.Call, arg: cst.Arg, ctx: Context) -> None:
         if ctx.code(arg.value) != "True" or is_guarded(ctx, node) or ctx.is_claimed(arg.value):

@@ -29,7 +29,8 @@ class CudaSynchronize(Rule):
     triggers = ("cuda",)
     effort = 1
     fix_safety = (
-        "Safe: the same call with CUDA; without an accelerator it raised, and is left out now. In a `try` that "
+        "Safe: the same call with CUDA; without an accelerator it raised, and is left out now. In a `try` "
+        "that "
         "handles the failure it goes on failing; unsafe where the handlers wouldn't catch RuntimeError."
     )
     sources = ("torch 2.13.0, executed", "knowledge base: torch.cuda.synchronize")
@@ -48,7 +49,8 @@ class CudaSynchronize(Rule):
             id="keyword",
         ),
         Bad(
-            'import torch\n\ntorch.cuda.synchronize("cuda:1")\ntorch.cuda.synchronize(torch.device("cuda"))\n',
+            'import torch\n\ntorch.cuda.synchronize("cuda:1")\n'
+            'torch.cuda.synchronize(torch.device("cuda"))\n',
             "import torch\n\nif torch.accelerator.is_available():\n    torch.accelerator.synchronize(1)\n"
             "if torch.accelerator.is_available():\n    torch.accelerator.synchronize()\n",
             count=2,
@@ -57,7 +59,8 @@ class CudaSynchronize(Rule):
         ),
         Bad(
             "import torch\n\n\ndef f():\n\tif torch.cuda.is_available():\n\t\ttorch.cuda.synchronize()\n",
-            "import torch\n\n\ndef f():\n\tif torch.cuda.is_available():\n\t\ttorch.accelerator.synchronize()\n",
+            "import torch\n\n\ndef f():\n\tif torch.cuda.is_available():\n"
+            "\t\ttorch.accelerator.synchronize()\n",
             run="f()",
             id="guarded",
         ),
@@ -70,14 +73,16 @@ class CudaSynchronize(Rule):
         ),
         Bad(
             "import torch\n\nx = 1; torch.cuda.synchronize(); y = 2\n",
-            "import torch\n\nx = 1; torch.accelerator.synchronize() if torch.accelerator.is_available() else None; "
+            "import torch\n\nx = 1; torch.accelerator.synchronize() if torch.accelerator.is_available() "
+            "else None; "
             "y = 2\n",
             run="y",
             id="semicolons",
         ),
         Bad(
             "import torch\n\nsync = lambda: torch.cuda.synchronize()\n",
-            "import torch\n\nsync = lambda: (torch.accelerator.synchronize() if torch.accelerator.is_available() "
+            "import torch\n\nsync = lambda: (torch.accelerator.synchronize() if "
+            "torch.accelerator.is_available() "
             "else None)\n",
             run="sync()",
             id="lambda",
@@ -89,7 +94,8 @@ class CudaSynchronize(Rule):
             id="function",
         ),
         Bad(
-            "import torch\n\n\ndef f():\n    try:\n        torch.cuda.synchronize()\n    except AssertionError:\n"
+            "import torch\n\n\ndef f():\n    try:\n        torch.cuda.synchronize()\n"
+            "    except AssertionError:\n"
             "        pass\n",
             "import torch\n\n\ndef f():\n    try:\n        torch.accelerator.synchronize()\n"
             "    except AssertionError:\n        pass\n",
