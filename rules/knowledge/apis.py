@@ -1,0 +1,127 @@
+"""What a name, an argument or an idiom of torch that is tied to CUDA does on each target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from types import MappingProxyType
+from typing import Any
+
+from uncuda.findings import Outcomes, TorchVersion
+from uncuda.rules.knowledge._data import optional_text, spread, table
+
+FILE = "torch_api.json"
+_FAMILIES = ("torch.cuda.", "torch.backends.cuda.", "torch.backends.cudnn.")
+_UNLISTED = "torch.cuda.*"
+
+
+@dataclass(frozen=True)
+class Api:
+    """One entry of the API table.
+
+    `kind` is function, class, method, attr, module, arg (an argument), env (a variable of the environment) or
+    idiom (a way of writing). `replacement` is text for people, in which DEVICE stands for the portable device;
+    it needs `min_torch`. `keeps_cpu` says whether it does on a CPU-only host what the original did there: `yes`,
+    `guard` (only under `guard`) or None (no replacement, or not known). `verdict` is safe, unsafe, suggest,
+    report-only or portable. `same_name` maps npu, xpu, mps, mlu and musa to the name under which torch.<device>
+    has the counterpart. `probe` is what was called, `on_cpu` and `on_cuda_without_gpu` what it did: `noop`,
+    `returns:REPR` or `raises:EXCEPTION`, with `;warns:CATEGORY`.
+    """
+
+    symbol: str
+    kind: str
+    outcomes: Outcomes = field(hash=False)
+    replacement: str | None
+    min_torch: TorchVersion | None
+    keeps_cpu: str | None
+    guard: str | None
+    verdict: str
+    note: str
+    source: str
+    torch_version: str | None
+    probe: str | None
+    on_cpu: str | None
+    on_cuda_without_gpu: str | None
+    same_name: Mapping[str, str] = field(hash=False)
+
+
+def _api(symbol: str, row: Mapping[str, Any]) -> Api:
+    floor = row.get("min_torch")
+    return Api(
+        symbol=symbol,
+        kind=row["kind"],
+        outcomes=spread(row["outcomes"]),
+        replacement=optional_text(row.get("replacement")),
+        min_torch=None if floor is None else (floor[0], floor[1]),
+        keeps_cpu=optional_text(row.get("keeps_cpu")),
+        guard=optional_text(row.get("guard")),
+        verdict=row["verdict"],
+        note=row.get("note", ""),
+        source=row["source"],
+        torch_version=optional_text(row.get("torch")),
+        probe=optional_text(row.get("probe")),
+        on_cpu=optional_text(row.get("on_cpu")),
+        on_cuda_without_gpu=optional_text(row.get("on_cuda_without_gpu")),
+        same_name=MappingProxyType(row.get("same_name", {})),
+    )
+
+
+def canonical(symbol: str) -> str | None:
+    """The table's own spelling of `symbol` (an alias, or with other quotes); None when it isn't listed."""
+    content = table(FILE)
+    for name in (symbol, symbol.replace("'", '"').strip()):
+        name = content["aliases"].get(name, name)
+        if name in content["apis"]:
+            return str(name)
+    return None
+
+
+@cache
+def lookup(symbol: str) -> Api | None:
+    """The entry of a dotted name (`torch.cuda.empty_cache`), of one of its aliases
+    (`torch.cuda.memory.empty_cache`), or of an argument or idiom as the table writes it
+    (`torch.device("cuda")`, `env:NCCL_*`). None when there is none.
+    """
+    key = canonical(symbol)
+    return None if key is None else _api(key, table(FILE)["apis"][key])
+
+
+def outcomes(symbol: str) -> Outcomes:
+    """What `symbol` does on each target, guards not considered.
+
+    A name below torch.cuda, torch.backends.cuda or torch.backends.cudnn that has no entry is unknown everywhere
+    (code may use any private name). Raises KeyError for everything else that isn't in the table.
+    """
+    found = lookup(symbol)
+    if found is None and symbol.startswith(_FAMILIES):
+        found = lookup(_UNLISTED)
+    if found is None:
+        near = ", ".join(nearest(symbol))
+        raise KeyError(f"{symbol!r} is not in {FILE}; nearest: {near}")
+    return found.outcomes
+
+
+@cache
+def apis() -> Mapping[str, Api]:
+    """Every entry of the table by its symbol, without aliases."""
+    return MappingProxyType({symbol: _api(symbol, row) for symbol, row in table(FILE)["apis"].items()})
+
+
+def aliases() -> Mapping[str, str]:
+    """Every alias, with the symbol that it stands for."""
+    return MappingProxyType(table(FILE)["aliases"])
+
+
+def nearest(name: str, n: int = 3) -> list[str]:
+    """Up to `n` listed symbols that `name` may have meant, best first: by whole name, then by last part."""
+    import difflib
+
+    listed = list(table(FILE)["apis"])
+    last = name.rpartition(".")[2].lower()
+    found = [symbol for symbol in listed if symbol.rpartition(".")[2].lower() == last]
+    found += difflib.get_close_matches(name, listed, n=n, cutoff=0.5)
+    if len(set(found)) < n:
+        tails = {symbol.rpartition(".")[2].lower(): symbol for symbol in listed}
+        found += [tails[t] for t in difflib.get_close_matches(last, tails, n=n, cutoff=0.6)]
+    return list(dict.fromkeys(found))[:n]
