@@ -10,7 +10,7 @@ import libcst as cst
 
 from uncuda.bindings import Binding, Scope, dotted, names_read
 from uncuda.devices import Devices
-from uncuda.findings import Edit, Outcome, Target, TorchVersion
+from uncuda.findings import Category, Edit, Outcome, Target, TorchVersion
 from uncuda.fixes.builder import CannotFix, FixBuilder, PendingFix
 from uncuda.flow import Flow, Value
 from uncuda.guards import Guard, guard_of
@@ -48,6 +48,7 @@ class RawFinding:
     symbol: str
     outcomes: Mapping[Target, Outcome]
     fix: PendingFix | None
+    category: Category | None = None
 
 
 @dataclass
@@ -212,12 +213,14 @@ class Context:
         claims: tuple[cst.CSTNode, ...] = (),
         fix: Callable[[FixBuilder], None] | None = None,
         title: str = "",
+        category: Category | None = None,
     ) -> bool:
         """Reports a tie at `node`, unless a rule that came earlier has told it; says whether it did.
 
         `symbol` is a key of the knowledge base, from which `outcomes` come when they aren't given (guards
         are taken into account then). `claims` are further nodes that belong to this tie, taken with all below
         them. `fix` fills a FixBuilder; when it raises CannotFix the finding has none and the message says why.
+        `category` differs from the rule's own where a place is handled in part already.
         """
         if id(node) in self.claimed:
             return False
@@ -245,6 +248,7 @@ class Context:
                 symbol,
                 self.outcomes(symbol, node) if outcomes is None else outcomes,
                 pending,
+                category,
             )
         )
         return True

@@ -10,6 +10,7 @@ from uncuda.bindings import Binding, Scope
 from uncuda.findings import Edit
 from uncuda.fixes.builder import CannotFix, DeviceRef, FixBuilder, InsertBefore, device_kind
 from uncuda.fixes.styles import ACCELERATOR_FLOOR, DEVICE_NAMES
+from uncuda.flow import Which
 
 if TYPE_CHECKING:
     from uncuda.context import Context
@@ -47,6 +48,14 @@ class Devices:
         if found is not None:
             return found
         return self._bind(fix)
+
+    def known(self) -> DeviceRef | None:
+        """A portable device that is in scope here already; not one that is CUDA whatever the machine."""
+        found = self._in_scope()
+        if found is None:
+            return None
+        which = self.ctx.value(cst.parse_expression(found.text)).which
+        return found if which in (Which.CUDA_OR_CPU, Which.SELECTED) else None
 
     # -- the project's own ---------------------------------------------------------------------------------
 

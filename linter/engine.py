@@ -478,7 +478,7 @@ def _finding(
         start=start + shift,
         end=end + shift,
         symbol=raw.symbol,
-        category=raw.rule.category,
+        category=raw.category or raw.rule.category,
         effort=raw.rule.effort,
         outcomes=raw.outcomes,
         fix=fix,
