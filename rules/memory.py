@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import libcst as cst
 from uncuda.context import Context
-from uncuda.findings import Outcome, Target
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.fixes.statements import (
     caught,
@@ -616,9 +615,7 @@ class PinMemory(Rule):
                 raise CannotFix("the failure is handled")
             guard_call(fix, node, fix.code(node), fix.code(receiver))
 
-        self._tell(
-            node, "`.pin_memory()` raises without an accelerator", "torch.Tensor.pin_memory", ctx, guard
-        )
+        self._tell(node, "`.pin_memory()` raises without an accelerator", ctx, guard)
 
     def _factory(self, node: cst.Call, arg: cst.Arg, ctx: Context) -> None:
         if ctx.code(arg.value) != "True" or is_guarded(ctx, node) or ctx.is_claimed(arg.value):
@@ -635,7 +632,6 @@ class PinMemory(Rule):
         self._tell(
             arg.value,
             "`pin_memory=True` raises without an accelerator",
-            "torch.empty(pin_memory=True)",
             ctx,
             ask,
         )
@@ -644,18 +640,14 @@ class PinMemory(Rule):
         self,
         node: cst.CSTNode,
         message: str,
-        symbol: str,
         ctx: Context,
         fix: Callable[[FixBuilder], None],
     ) -> None:
-        # Only a machine without an accelerator minds: pinning is part of every back end's host allocator.
-        table = {t: Outcome.CRASH if t is Target.CPU else Outcome.WORKS for t in Target}
         ctx.report(
             self,
             node,
             message,
-            symbol=symbol,
-            outcomes=ctx.guarded(table, node),
+            symbol="torch.Tensor.pin_memory",
             fix=fix,
             title="Pin where there is an accelerator",
         )
