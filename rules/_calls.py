@@ -114,3 +114,10 @@ def index_argument(fix: FixBuilder, given: cst.BaseExpression) -> str:
     if isinstance(given, cst.Call) and fix.ctx.qualified(given.func) == "torch.cuda.device":
         raise CannotFix("the argument is a torch.cuda.device")
     return fix.code(given)
+
+
+def last_word(node: cst.CSTNode) -> str:
+    """The last word of a name or attribute (`b` of `a.b`); "" for anything else."""
+    if isinstance(node, cst.Attribute):
+        return node.attr.value
+    return node.value if isinstance(node, cst.Name) else ""

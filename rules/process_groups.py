@@ -12,7 +12,7 @@ from uncuda.findings import Outcome, Target
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.fixes.styles import ACCELERATOR_FLOOR
 from uncuda.flow import Kind, Which, argument, string_value
-from uncuda.rules._calls import literal_device, literal_index
+from uncuda.rules._calls import last_word, literal_device, literal_index
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
 from uncuda.walk import walk
 
@@ -61,11 +61,6 @@ def _named(name: str | None) -> bool:
     return name is not None and _BACKEND_NAME.search(name) is not None
 
 
-def _last(node: cst.BaseExpression) -> str:
-    """The last word of a name: `b` of `a.b`."""
-    return node.attr.value if isinstance(node, cst.Attribute) else getattr(node, "value", "")
-
-
 def _target_name(node: cst.BaseExpression) -> str | None:
     match node:
         case cst.Name(name) | cst.Attribute(attr=cst.Name(name)):
@@ -94,7 +89,7 @@ def backend_place(node: cst.BaseExpression, ctx: Context) -> Place | None:
                 if not isinstance(call, cst.Call):
                     return None
                 if not (
-                    _last(call.func) in _FIELDS
+                    last_word(call.func) in _FIELDS
                     and (above.keyword is None or above.keyword.value == "default")
                 ):
                     return _argument_place(call, above)
@@ -124,7 +119,7 @@ def _in_class_body(ctx: Context) -> bool:
 
 
 def _argument_place(call: cst.Call, arg: cst.Arg) -> Place | None:
-    func = _last(call.func)
+    func = last_word(call.func)
     texts = [string_value(a.value) for a in call.args if a is not arg and a.keyword is None and not a.star]
     about_backends = any(_named(t) for t in texts)
     if arg.keyword is not None:
@@ -442,7 +437,7 @@ class NcclBackend(Rule):
             self,
             node,
             f'the backend "{text}" is on CUDA and ROCm only',
-            symbol=_SYMBOL,
+            symbol=_symbol(node, text, ctx),
             fix=lambda fix: self._fix(fix, node, ctx, place),
             title="Let torch choose the device's backend",
         )
@@ -456,7 +451,7 @@ class NcclBackend(Rule):
             raise CannotFix("a default is evaluated at import")
         if not is_nccl(node, ctx):
             call = next((n for n in reversed(ctx.ancestors) if isinstance(n, cst.Call)), None)
-            if call is None or _last(call.func) != "init_process_group":
+            if call is None or last_word(call.func) != "init_process_group":
                 raise CannotFix("the text names a backend for each device")
             fix.needs(ACCELERATOR_FLOOR)
             fix.replace(node, "None")
@@ -464,7 +459,7 @@ class NcclBackend(Rule):
         fix.replace(node, default_backend(fix))
 
     def visit_Call(self, node: cst.Call, ctx: Context) -> None:
-        if _last(node.func) != "init_process_group":
+        if last_word(node.func) != "init_process_group":
             return
         given = argument(node, "device_id")
         if given is None or ctx.is_claimed(given.value) or literal_device(given.value, ctx) is None:
@@ -474,7 +469,7 @@ class NcclBackend(Rule):
             self,
             value,
             "`device_id` names CUDA",
-            symbol='torch.device("cuda")',
+            symbol='torch.distributed.init_process_group(device_id="cuda:N")',
             claims=(value,),
             fix=lambda fix: self._device_id(fix, value),
             title="Bind the process group to the device that is there",
@@ -486,6 +481,18 @@ class NcclBackend(Rule):
         if index is None:
             raise CannotFix("device_id needs an index")
         fix.replace(value, f'{fix.device_with_index(index)} if {fix.device_type()} != "cpu" else None')
+
+
+def _symbol(node: cst.BaseExpression, text: str, ctx: Context) -> str:
+    """The knowledge base's key for a backend named at the place at hand."""
+    if isinstance(node, cst.Attribute):
+        return "torch.distributed.Backend.NCCL"
+    if _PER_DEVICE.search(text):
+        return 'torch.distributed.init_process_group("cpu:gloo,cuda:nccl")'
+    call = next((n for n in reversed(ctx.ancestors) if isinstance(n, cst.Call)), None)
+    if call is not None and last_word(call.func) == "new_group":
+        return 'torch.distributed.new_group(backend="nccl")'
+    return _SYMBOL
 
 
 def _mentions_others(node: cst.CSTNode) -> bool:
@@ -589,8 +596,8 @@ class NcclBackendTest(Rule):
         ctx.report(
             self,
             node,
-            "is false with every other accelerator's backend",
-            symbol="torch.distributed.is_nccl_available",
+            "a test for NCCL is false with every other accelerator's backend",
+            symbol='torch.distributed.get_backend() == "nccl"',
             claims=(literal,),
             fix=lambda fix: self._fix(fix, node, other, operator),
             title="Name the other accelerators' backends too",
@@ -606,7 +613,7 @@ class NcclBackendTest(Rule):
         fix.replace(node, f"{fix.code(other)} {word} {_PORTABLE_NAMES}")
 
     def visit_Call(self, node: cst.Call, ctx: Context) -> None:
-        last = _last(node.func)
+        last = last_word(node.func)
         if last not in ("is_nccl_available", "is_backend_available") or ctx.is_claimed(node):
             return
         if not (ctx.qualified(node.func) or "").startswith("torch.distributed."):
@@ -643,14 +650,14 @@ class NcclBackendTest(Rule):
             self,
             node,
             "`ProcessGroupNCCL` is in builds with CUDA or ROCm only",
-            symbol="torch.distributed.is_nccl_available",
+            symbol="torch.distributed.ProcessGroupNCCL",
         )
 
 
 def _is_backend(node: cst.BaseExpression) -> bool:
     """Does the expression's name say that it holds a backend: `args.dist_backend`, `get_backend(group)`?"""
     if isinstance(node, cst.Call):
-        last = _last(node.func)
+        last = last_word(node.func)
         if last in ("lower", "strip", "upper") and isinstance(node.func, cst.Attribute):
             return _is_backend(node.func.value)
         if last in ("str", "getattr") and node.args:

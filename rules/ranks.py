@@ -93,7 +93,7 @@ class RankModuloDevices(Rule):
             self,
             count,
             "divides by `torch.cuda.device_count()`, which is 0 without CUDA",
-            symbol="torch.cuda.device_count",
+            symbol="rank % torch.cuda.device_count()",
             fix=lambda fix: self._fix(fix, count),
             title="Count the devices of any accelerator, the CPU as one",
         )

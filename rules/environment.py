@@ -1,0 +1,372 @@
+"""What surrounds a program: environment variables, and tools that NVIDIA hosts alone have."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+import libcst as cst
+from uncuda.context import Context
+from uncuda.findings import Outcome, Target
+from uncuda.fixes.statements import caught
+from uncuda.flow import string_value
+from uncuda.rules._calls import last_word
+from uncuda.rules.base import Bad, Category, Good, Rule
+
+# A first look; which names count is said by the knowledge base's entries "env:NAME" and "env:PREFIX_*".
+_NAMES = re.compile(
+    r"(?:CUDA|CUDNN|CUBLAS|NCCL|NVIDIA|NVTE|TORCH_(?:CUDA|CUDNN|NCCL|ALLOW_TF32)|PYTORCH_(?:CUDA|NO_CUDA|NVML))\w*\Z"
+)
+_READERS = frozenset({"get", "getenv", "setdefault", "pop", "putenv", "unsetenv", "setenv", "delenv"})
+_HANDLERS = frozenset({"FileNotFoundError", "OSError", "EnvironmentError", "Exception", "BaseException"})
+_NO_COUNTERPART = frozenset({"", "none", "no counterpart"})
+
+
+@cache
+def variable(name: str) -> tuple[str, str] | None:
+    """The knowledge base's key of an environment variable that is tied to CUDA, and what it says of the other
+    targets; None for any other name, and for variables that can stay."""
+    from uncuda.rules.knowledge import apis
+
+    if _NAMES.match(name) is None:
+        return None
+    keys = [
+        f"env:{name}",
+        *(f"env:{name[:end]}*" for end in range(len(name), 0, -1) if name[end - 1] in "_V"),
+    ]
+    found = next((apis()[key] for key in keys if key in apis()), None)
+    return None if found is None or found.verdict == "portable" else (found.symbol, found.note)
+
+
+def _is_environment(node: cst.BaseExpression, ctx: Context) -> bool:
+    """Is this `os.environ`, a copy of it, or something whose name says that it holds an environment?"""
+    if isinstance(node, cst.Call):
+        if isinstance(node.func, cst.Attribute) and node.func.attr.value == "copy":
+            return _is_environment(node.func.value, ctx)
+        return last_word(node.func) == "dict" and bool(node.args) and _is_environment(node.args[0].value, ctx)
+    if isinstance(node, (cst.Name, cst.Attribute)):
+        return ctx.qualified(node) == "os.environ" or _environment_name(last_word(node))
+    if isinstance(node, cst.Subscript):
+        match node.slice:
+            case [cst.SubscriptElement(slice=cst.Index(value=key))]:
+                return _environment_name(string_value(key) or "")
+    return string_value(node) == "os.environ"
+
+
+def _environment_name(name: str) -> bool:
+    return (
+        re.search(r"(?:\A|_)env(?:s|iron|ironment)?(?:_?(?:vars?|variables|dict|copy))?\Z", name, re.I)
+        is not None
+    )
+
+
+class CudaEnvironment(Rule):
+    """Environment variables that CUDA's libraries read mean nothing to another vendor's.
+
+    `CUDA_VISIBLE_DEVICES` set for a child process hides no NPU: the job takes every device. Nothing raises. Each
+    vendor has names of its own, and most are read once, when the runtime starts: they are set by the
+    launcher, not by the program. Nothing is rewritten.
+    """
+
+    code = "UC701"
+    name = "cuda-environment"
+    triggers = ("CUDA_", "NCCL_", "CUDNN_", "NVIDIA_", "NVTE_", "TORCH_ALLOW_TF32", "PYTORCH_NVML")
+    category = Category.POTENTIAL
+    effort = 1
+    priority = 40
+    sources = ("knowledge base: env:*", "vendors' variables: knowledge base, targets")
+    bad = (
+        Bad("import os\n\nos.environ['CUDA_VISIBLE_DEVICES'] = '0'\n"),
+        Bad("import os\n\nn = len(os.environ['CUDA_VISIBLE_DEVICES'].split(','))\n", id="read"),
+        Bad(
+            "from os import environ, getenv\n\nif environ.get('NCCL_DEBUG') or getenv('TORCH_NCCL_BLOCKING_WAIT'):\n    pass\n",
+            count=2,
+            id="from-os",
+        ),
+        Bad(
+            "import os\n\nos.environ.setdefault('PYTORCH_CUDA_ALLOC_CONF', 'expandable_segments:True')\n",
+            id="setdefault",
+        ),
+        Bad(
+            "import os, subprocess\n\nenv = os.environ.copy()\nenv['CUDA_VISIBLE_DEVICES'] = str(i)\n"
+            "subprocess.run(cmd, env=env)\n",
+            id="copy",
+        ),
+        Bad(
+            "import os, subprocess\n\nsubprocess.run(cmd, env={**os.environ, 'CUDA_LAUNCH_BLOCKING': '1'})\n",
+            id="dict",
+        ),
+        Bad(
+            "import os\n\nos.environ.update(CUDA_VISIBLE_DEVICES='0', NCCL_P2P_DISABLE='1')\n",
+            count=2,
+            id="update",
+        ),
+        Bad(
+            "import os\nfrom unittest import mock\n\n\n@mock.patch.dict(os.environ, {'CUDA_VISIBLE_DEVICES': ''})\n"
+            "def test_x():\n    pass\n",
+            id="patch",
+        ),
+        Bad(
+            "def test_x(monkeypatch):\n    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '0')\n",
+            id="monkeypatch",
+        ),
+        Bad(
+            "import os\n\nif 'CUDA_VISIBLE_DEVICES' in os.environ:\n    del os.environ['CUDA_VISIBLE_DEVICES']\n",
+            count=2,
+            id="within",
+        ),
+        Bad("import subprocess\n\nsubprocess.run(cmd, env=dict(base, NCCL_DEBUG='INFO'))\n", id="keywords"),
+        Bad("runtime_env = {'env_vars': {'NCCL_DEBUG': 'INFO'}}\n", id="nested"),
+        Bad(
+            "import os\n\nhome = os.environ.get('CUDA_HOME') or os.getenv('CUDA_PATH')\n",
+            count=2,
+            id="toolkit",
+        ),
+    )
+    good = (
+        Good("import os\n\nos.environ['ASCEND_RT_VISIBLE_DEVICES'] = '0'\n", "another vendor's"),
+        Good("import os\n\nos.environ['CUBLAS_WORKSPACE_CONFIG'] = ':4096:8'\n", "harmless where it isn't read"),
+        Good("import os\n\nos.environ['OMP_NUM_THREADS'] = '1'\n", "not CUDA's"),
+        Good("print('set CUDA_VISIBLE_DEVICES to choose devices')\n", "prose"),
+        Good("log.info('CUDA_VISIBLE_DEVICES')\n", "shown, not used"),
+        Good("TABLE = {'CUDA_VISIBLE_DEVICES': 'which devices'}\n", "a dict that is no environment"),
+        Good("names = ['CUDA_VISIBLE_DEVICES', 'NCCL_DEBUG']\n", "a list of names"),
+        Good("CUDA_VISIBLE_DEVICES = '0'\nCUDA_HOME = None\n", "a variable of Python"),
+        Good("settings['CUDA_HOME'] = '/usr'\n", "not an environment"),
+        Good("import os\n\nos.environ['CUDA'] = '1'\nos.environ['CUDA_MY_OWN'] = '1'\n", "names of one's own"),
+        Good("parser.get('CUDA_HOME')\n", "not an environment"),
+        Good('"""Set os.environ["CUDA_VISIBLE_DEVICES"]."""\n', "prose"),
+    )  # fmt: skip
+
+    def visit_SimpleString(self, node: cst.SimpleString, ctx: Context) -> None:
+        text = string_value(node)
+        if (
+            text is not None
+            and _NAMES.match(text)
+            and not ctx.is_claimed(node)
+            and _names_variable(node, ctx)
+        ):
+            self._report(node, text, ctx)
+
+    def visit_Arg(self, node: cst.Arg, ctx: Context) -> None:
+        if node.keyword is None or _NAMES.match(node.keyword.value) is None:
+            return
+        call = ctx.parent
+        if not isinstance(call, cst.Call):
+            return
+        func = call.func
+        updates = (
+            isinstance(func, cst.Attribute)
+            and func.attr.value == "update"
+            and _is_environment(func.value, ctx)
+        )
+        if updates or (
+            last_word(func) == "dict"
+            and (_copies(call, ctx) or _becomes_environment(ctx.ancestors[:-1], call))
+        ):
+            self._report(node.keyword, node.keyword.value, ctx)
+
+    def _report(self, node: cst.BaseExpression, name: str, ctx: Context) -> None:
+        found = variable(name)
+        if found is None:
+            return
+        symbol, note = found
+        counterparts = "" if note in _NO_COUNTERPART else f" ({note})"
+        ctx.report(self, node, f"`{name}` is CUDA's{counterparts}", symbol=symbol)
+
+
+def _copies(call: cst.Call, ctx: Context) -> bool:
+    return any(a.keyword is None and _is_environment(a.value, ctx) for a in call.args)
+
+
+def _names_variable(node: cst.SimpleString, ctx: Context) -> bool:
+    """Is the text at hand used as the name of an environment variable?"""
+    match ctx.ancestors[-3:]:
+        case [cst.Subscript() as above, cst.SubscriptElement(), cst.Index()]:
+            return _is_environment(above.value, ctx)
+        case [_, cst.Call() as call, cst.Arg() as arg]:
+            return _call_names(call, arg, ctx)
+        case [_, cst.Dict(), cst.DictElement(key=key)] if key is node:
+            return _becomes_environment(ctx.ancestors[:-2], ctx.ancestors[-2])
+        case [
+            _,
+            _,
+            cst.Comparison(
+                left=left, comparisons=[cst.ComparisonTarget(operator=operator, comparator=right)]
+            ),
+        ]:
+            return left is node and isinstance(operator, (cst.In, cst.NotIn)) and _is_environment(right, ctx)
+        case _:
+            return False
+
+
+def _call_names(call: cst.Call, arg: cst.Arg, ctx: Context) -> bool:
+    func = call.func
+    last = last_word(func)
+    if not call.args or call.args[0] is not arg or last not in _READERS:
+        return False
+    if last in ("getenv", "putenv", "unsetenv", "setenv", "delenv"):
+        return True
+    return isinstance(func, cst.Attribute) and _is_environment(func.value, ctx)
+
+
+def _becomes_environment(path: list[cst.CSTNode], node: cst.CSTNode) -> bool:
+    """Does the dict `node`, which stands at the end of `path`, become an environment: by the name that it is given,
+    by the call that takes it, or because it copies os.environ?"""
+    if isinstance(node, cst.Dict):
+        for element in node.elements:
+            if isinstance(element, cst.StarredDictElement) and "env" in last_word(element.value):
+                return True
+    below = node
+    for above in reversed(path):
+        match above:
+            case cst.Arg():
+                if above.keyword is not None:
+                    return _environment_name(above.keyword.value)
+            case cst.Call():
+                func = above.func
+                if last_word(func) in ("update", "dict") and isinstance(func, cst.Attribute):
+                    owner = func.value
+                    if _environment_name(last_word(owner)):
+                        return True
+                    return any(
+                        _environment_name(last_word(a.value)) or string_value(a.value) == "os.environ"
+                        for a in above.args
+                    )
+                return False
+            case cst.DictElement():
+                if below is above.value and _environment_name(string_value(above.key) or ""):
+                    return True
+            case cst.Assign():
+                return any(_target_is_environment(t.target) for t in above.targets)
+            case cst.AnnAssign():
+                return _target_is_environment(above.target)
+            case cst.NamedExpr() | cst.Dict() | cst.IfExp() | cst.BooleanOperation() | cst.BinaryOperation():
+                pass
+            case _:
+                return False
+        below = above
+    return False
+
+
+def _target_is_environment(node: cst.BaseExpression) -> bool:
+    match node:
+        case cst.Subscript(slice=[cst.SubscriptElement(slice=cst.Index(value=key))]):
+            return _environment_name(string_value(key) or "")
+        case _:
+            return _environment_name(last_word(node))
+
+
+_PROGRAMS = re.compile(r"(?:\S*/)?(nvidia-smi|nvcc|nvprof)(?:\.exe)?(?=\s|\Z)")
+_RUNNERS = frozenset(
+    """run call check_call check_output Popen getoutput getstatusoutput system popen which find_executable execvp execlp
+    create_subprocess_exec create_subprocess_shell run_command run_cmd execute execute_command shell sh cmd""".split()
+)
+
+
+class NvidiaSmi(Rule):
+    """`nvidia-smi` and `nvcc` are installed on NVIDIA hosts only.
+
+    Elsewhere the call raises FileNotFoundError, or gives the shell's error text where figures were expected.
+    For memory and names torch itself answers on every accelerator; for the rest each vendor has a tool of its own:
+    npu-smi (Ascend), rocm-smi or amd-smi (AMD), xpu-smi (Intel), hl-smi (Gaudi), cnmon (Cambricon), mthreads-gmi.
+    """
+
+    code = "UC703"
+    name = "nvidia-smi"
+    triggers = ("nvidia-smi", "nvcc", "nvprof")
+    category = Category.MANDATORY
+    effort = 3
+    priority = 30
+    sources = ("knowledge base: nvidia-smi", "vendors' tools: knowledge base, targets")
+    bad = (
+        Bad(
+            "import subprocess\n\nout = subprocess.check_output(['nvidia-smi', '--query-gpu=name', '--format=csv'])\n"
+        ),
+        Bad("import os\n\nos.system('nvidia-smi')\n", id="shell"),
+        Bad("from subprocess import run\n\nrun('/usr/bin/nvidia-smi -L', shell=True)\n", id="path"),
+        Bad(
+            "import subprocess\n\nif subprocess.call(f'nvcc --version > {path}', shell=True) == 0:\n    pass\n",
+            id="f-string",
+        ),
+        Bad("import shutil\n\nhas = shutil.which('nvidia-smi') is not None\n", id="which"),
+        Bad("cmd = ['nvidia-smi', '-q']\nrun_it(cmd)\n", id="list"),
+        Bad("QUERY = 'nvidia-smi --query-gpu=memory.used --format=csv'\n", id="text"),
+        Bad(
+            "import os, subprocess\n\nsubprocess.run([os.path.join(home, 'bin', 'nvcc'), '-V'])\n",
+            id="joined",
+        ),
+    )
+    good = (
+        Good("import subprocess\n\nsubprocess.run(['npu-smi', 'info'])\n", "another vendor's"),
+        Good("print('nvidia-smi not found')\nraise RuntimeError('run nvidia-smi to see')\n", "shown, not run"),
+        Good("log.info('nvidia-smi')\n", "shown, not run"),
+        Good('"""Calls nvidia-smi."""\n# nvidia-smi\n', "prose"),
+        Good("import os\n\nos.system('echo nvidia-smi')\n", "not the program that runs"),
+        Good("names = {'nvidia-smi': 1}\n", "a dict key"),
+        Good("import shutil\n\nshutil.which('python')\n"),
+        Good("text = 'nvidia-smi'\nlabels = ('nvcc', 'gcc')\n", "a name alone"),
+    )  # fmt: skip
+
+    def visit_SimpleString(self, node: cst.SimpleString, ctx: Context) -> None:
+        text = string_value(node)
+        if text is not None:
+            self._visit(node, text, ctx)
+
+    def visit_FormattedString(self, node: cst.FormattedString, ctx: Context) -> None:
+        first = node.parts[0] if node.parts else None
+        if isinstance(first, cst.FormattedStringText):
+            self._visit(node, first.value, ctx)
+
+    def _visit(self, node: cst.SimpleString | cst.FormattedString, text: str, ctx: Context) -> None:
+        found = _PROGRAMS.match(text)
+        if found is None or ctx.is_claimed(node) or not _is_command(node, text[found.end() :], ctx):
+            return
+        ctx.report(
+            self,
+            node,
+            f"`{found[1]}` is on NVIDIA hosts only",
+            symbol="subprocess nvidia-smi",
+            outcomes=self._outcomes(node, ctx),
+        )
+
+    def _outcomes(self, node: cst.BaseExpression, ctx: Context) -> dict[Target, Outcome]:
+        """The program's absence raises, unless that is caught, or only asked for."""
+        table = ctx.outcomes("subprocess nvidia-smi", node)
+        call = next((n for n in reversed(ctx.ancestors) if isinstance(n, cst.Call)), None)
+        asked = call is not None and last_word(call.func) in ("which", "find_executable")
+        if not asked and not caught(ctx, node) & _HANDLERS:
+            return table
+        return {t: Outcome.DEGRADED if o is Outcome.CRASH else o for t, o in table.items()}
+
+
+def _is_command(node: cst.BaseExpression, rest: str, ctx: Context) -> bool:
+    """Is the text run as a program: by a call that runs one, at the head of a list, or with options behind it?"""
+    below: cst.CSTNode = node
+    for above in reversed(ctx.ancestors):
+        match above:
+            case cst.Element() | cst.Arg() | cst.BinaryOperation():
+                pass
+            case cst.List():
+                if above.elements[0] is not below and not rest:
+                    return False
+                if len(above.elements) > 1 and above.elements[0] is below and isinstance(_second(above), str):
+                    return True
+            case cst.Call():
+                last = last_word(above.func)
+                if last in _RUNNERS:
+                    return True
+                if last not in ("join", "split", "format", "Path", "str"):
+                    return False
+            case cst.Assign() | cst.AnnAssign() | cst.Return():
+                return rest.lstrip().startswith("-")
+            case _:
+                return False
+        below = above
+    return False
+
+
+def _second(node: cst.List) -> str | None:
+    """The second element, where it is an option."""
+    text = string_value(node.elements[1].value)
+    return text if text is not None and text.startswith("-") else None

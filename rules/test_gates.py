@@ -1,0 +1,190 @@
+"""Tests that skip themselves where CUDA isn't."""
+
+from __future__ import annotations
+
+import re
+
+import libcst as cst
+from uncuda.context import Context
+from uncuda.fixes.builder import CannotFix, FixBuilder
+from uncuda.portable import mentions_cuda
+from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
+from uncuda.walk import walk
+
+_MARKS = frozenset({"pytest.mark.skipif", "pytest.mark.xfail"})
+_SKIPS = frozenset(
+    {"unittest.skipIf", "unittest.skipUnless", "unittest.case.skipIf", "unittest.case.skipUnless"}
+)
+_AVAILABLE = "torch.cuda.is_available"
+_CUDA = re.compile(r"cuda|cudnn|nccl|nvtx|nvidia|triton|apex|flash_attn|xformers|tensorrt|cupy", re.I)
+
+
+class CudaTestGate(Rule):
+    """A test that is skipped without CUDA never runs on any other hardware.
+
+    The suite is green on Ascend, XPU, MPS or ROCm-less CI and has tested nothing there: the place where a port
+    would show its faults first stays dark. Where the test itself is portable, `torch.accelerator.is_available()`
+    is the condition that was meant. Where it tests CUDA-only code, the gate is right.
+    """
+
+    code = "UC702"
+    name = "cuda-test-gate"
+    triggers = ("cuda",)
+    category = Category.OPTIONAL
+    effort = 1
+    priority = 20
+    fix_safety = (
+        "Unsafe: the test begins to run where it was skipped, and may fail there. Offered only where the test, or for a "
+        "mark of the whole file the file, holds no other tie to CUDA. With CUDA, and on the CPU, nothing changes."
+    )
+    sources = ("torch 2.13.0, executed", "knowledge base: pytest skipif")
+    bad = (
+        Bad(
+            "import pytest\nimport torch\n\n\n@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs CUDA')\n"
+            "def test_add(device):\n    assert torch.ones(1, device=device) == 1\n",
+            "import pytest\nimport torch\n\n\n@pytest.mark.skipif(not torch.accelerator.is_available(), reason='needs CUDA')\n"
+            "def test_add(device):\n    assert torch.ones(1, device=device) == 1\n",
+            Applicability.UNSAFE,
+        ),
+        Bad(
+            "import unittest\nimport torch\n\n\n@unittest.skipUnless(torch.cuda.is_available(), 'no GPU')\n"
+            "class TestAdd(unittest.TestCase):\n    def test_add(self):\n        self.assertTrue(add(1))\n",
+            "import unittest\nimport torch\n\n\n@unittest.skipUnless(torch.accelerator.is_available(), 'no GPU')\n"
+            "class TestAdd(unittest.TestCase):\n    def test_add(self):\n        self.assertTrue(add(1))\n",
+            Applicability.UNSAFE,
+            id="unittest-class",
+        ),
+        Bad(
+            "import unittest\nimport torch\n\n\nclass TestAdd(unittest.TestCase):\n"
+            "    @unittest.skipIf(not torch.cuda.is_available(), 'no GPU')\n    def test_add(self):\n        add(1)\n",
+            "import unittest\nimport torch\n\n\nclass TestAdd(unittest.TestCase):\n"
+            "    @unittest.skipIf(not torch.accelerator.is_available(), 'no GPU')\n    def test_add(self):\n        add(1)\n",
+            Applicability.UNSAFE,
+            id="method",
+        ),
+        Bad(
+            "import pytest\nimport torch\n\n\n@pytest.mark.skipif(not torch.cuda.is_available(), reason='CUDA')\n"
+            "def test_kernel():\n    run(x.to('cuda'))\n",
+            None,
+            id="tie-behind-it",
+        ),
+        Bad(
+            "import pytest\nimport torch\n\npytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason='GPU')\n\n\n"
+            "def test_add(device):\n    assert add(device)\n",
+            "import pytest\nimport torch\n\npytestmark = pytest.mark.skipif(not torch.accelerator.is_available(), reason='GPU')\n"
+            "\n\ndef test_add(device):\n    assert add(device)\n",
+            Applicability.UNSAFE,
+            id="whole-file",
+        ),
+        Bad(
+            "import pytest\nimport torch\n\nrequires_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason='x')\n\n\n"
+            "@requires_cuda\ndef test_add():\n    add(1)\n",
+            None,
+            id="variable",
+        ),
+        Bad(
+            "import pytest\nimport torch\n\n\n@pytest.mark.parametrize('device', [\n    'cpu',\n"
+            "    pytest.param('cuda', marks=pytest.mark.skipif(not torch.cuda.is_available(), reason='x')),\n])\n"
+            "def test_add(device):\n    add(device)\n",
+            None,
+            id="parameter",
+        ),
+        Bad(
+            "from pytest import mark\nimport torch as th\n\n\n"
+            "@mark.skipif(not th.cuda.is_available() or SLOW, reason='x')\ndef test_add():\n    add(1)\n",
+            "from pytest import mark\nimport torch as th\n\n\n"
+            "@mark.skipif(not th.accelerator.is_available() or SLOW, reason='x')\ndef test_add():\n    add(1)\n",
+            Applicability.UNSAFE,
+            id="alias",
+        ),
+        Bad(
+            "import pytest\nimport torch\n\n\n@pytest.mark.skipif(not torch.cuda.is_available(), reason='x')\n"
+            "def test_add():\n    add(1)\n",
+            None,
+            floor=(2, 5),
+            id="floor",
+        ),
+    )
+    good = (
+        Good("import pytest\nimport torch\n\n\n@pytest.mark.skipif(not torch.accelerator.is_available(), reason='x')\n"
+             "def test_add():\n    add(1)\n", "asks for any accelerator"),
+        Good("import pytest\nimport torch\n\n\n@pytest.mark.skipif(torch.cuda.device_count() < 2, reason='x')\n"
+             "def test_add():\n    add(1)\n", "a count: that is cuda-device-count"),
+        Good("import pytest\n\n\n@pytest.mark.skipif(sys.platform == 'win32', reason='no CUDA')\ndef test_add():\n    add(1)\n",
+             "another reason"),
+        Good("import torch\n\n\ndef test_add():\n    if not torch.cuda.is_available():\n        return\n",
+             "a condition in the body: that is cuda-available"),
+        Good("import pytest\n\ntriton = pytest.importorskip('triton')\n", "asks for a package, not for a device"),
+        Good("from numba import cuda\nimport pytest\n\n\n@pytest.mark.skipif(not cuda.is_available(), reason='x')\n"
+             "def test_add():\n    add(1)\n", "numba's question"),
+        Good("'@pytest.mark.skipif(not torch.cuda.is_available())'\n", "prose"),
+        Good("import torch\n\n\ndef skipif(x):\n    return x\n\n\nskipif(torch.cuda.is_available())\n",
+             "a function of one's own"),
+        Good("import pytest\nimport torch\n\n\n@pytest.mark.skipif(torch.cuda.is_available(), reason='tests the CPU path')\n"
+             "def test_add():\n    add(1)\n", "runs where there is no CUDA"),
+    )  # fmt: skip
+
+    def visit_Call(self, node: cst.Call, ctx: Context) -> None:
+        full = ctx.qualified(node.func)
+        if full not in _MARKS and full not in _SKIPS or not node.args or ctx.is_claimed(node):
+            return
+        test = next(
+            (a.value for a in node.args if a.keyword is not None and a.keyword.value == "condition"), None
+        )
+        test = test or node.args[0].value
+        questions = [
+            n
+            for n in walk(test)
+            if isinstance(n, cst.Call) and ctx.qualified(n.func) == _AVAILABLE and not ctx.is_claimed(n)
+        ]
+        if not questions or not _skips_without(test, full.endswith("skipUnless"), ctx):
+            return
+        ctx.report(
+            self,
+            node,
+            "the test never runs without CUDA",
+            symbol="pytest.mark.skipif(not torch.cuda.is_available())",
+            claims=tuple(questions),
+            fix=lambda fix: self._fix(fix, node, questions, ctx),
+            title="Run it on any accelerator",
+        )
+
+    def _fix(self, fix: FixBuilder, node: cst.Call, questions: list[cst.Call], ctx: Context) -> None:
+        fix.unsafe()
+        decorated = _decorated(node, ctx)
+        if decorated is not None:
+            others = [d for d in decorated.decorators if d.decorator is not node]
+            inside: list[cst.CSTNode] = [decorated.body, *others]
+            if isinstance(decorated, cst.FunctionDef):
+                inside.append(decorated.params)
+            if mentions_cuda(inside, ctx):
+                raise CannotFix("the test itself asks for CUDA")
+        elif isinstance(ctx.parent, cst.Assign) and ctx.function is None and ctx.owner is None:
+            # Whoever uses the mark is in this file: it must be free of CUDA, this statement apart.
+            words = len(_CUDA.findall(ctx.index.text))
+            if words > len(_CUDA.findall(ctx.code(ctx.parent.value))):
+                raise CannotFix("the file holds other ties to CUDA")
+        else:
+            raise CannotFix("what the mark stands on isn't known")
+        new = fix.is_available()
+        for question in questions:
+            fix.replace(question, new)
+
+
+def _decorated(node: cst.Call, ctx: Context) -> cst.FunctionDef | cst.ClassDef | None:
+    """The function or class that `node` decorates."""
+    if not isinstance(ctx.parent, cst.Decorator) or len(ctx.ancestors) < 2:
+        return None
+    above = ctx.ancestors[-2]
+    return above if isinstance(above, (cst.FunctionDef, cst.ClassDef)) else None
+
+
+def _skips_without(test: cst.BaseExpression, unless: bool, ctx: Context) -> bool:
+    """Does the condition skip the test where CUDA isn't available?"""
+    if isinstance(test, cst.UnaryOperation) and isinstance(test.operator, cst.Not):
+        return _skips_without(test.expression, not unless, ctx)
+    if isinstance(test, cst.BooleanOperation):
+        return any(_skips_without(side, unless, ctx) for side in (test.left, test.right))
+    if isinstance(test, cst.Call) and ctx.qualified(test.func) == _AVAILABLE:
+        return unless
+    return False
