@@ -13,6 +13,8 @@ from uncuda.rules._calls import is_imported
 from uncuda.rules.base import Bad, Good, Rule
 
 _MODULES = ("torch.cuda", "torch.backends.cuda")
+# Longer portable forms are for `explain`.
+_LONGEST = 70
 _INSIDE = ("torch.cuda.", "torch.backends.cuda.", "torch._C._cuda")
 _IMPORTS = re.compile(
     r"^[ \t]*from[ \t]+torch\.(?:backends\.)?cuda\b"
@@ -111,14 +113,36 @@ class CudaApi(Rule):
             self,
             node,
             f"asks what `{owner}` has, not what the device can do",
-            symbol=owner if asked is None else f"{owner}.{asked}",
+            symbol=_listed(owner if asked is None else f"{owner}.{asked}")[0],
             outcomes=table,
             claims=(node.args[0].value,),
         )
 
     def _report(self, node: cst.BaseExpression, name: str, ctx: Context) -> None:
+        symbol, portable = _listed(name)
         if name in _MODULES:
             message = f"`{name}` is passed around as a module: what is used of it can't be seen"
         else:
             message = f"`{name}` is CUDA's own"
-        ctx.report(self, node, message, symbol=name)
+            if portable is not None and len(portable) <= _LONGEST:
+                message += f"; portable: `{portable}`"
+        ctx.report(self, node, message, symbol=symbol)
+
+
+def _listed(name: str) -> tuple[str, str | None]:
+    """The key of the knowledge base for a dotted name, and the portable form that it has of it, if any.
+
+    An attribute of a listed name (`torch.cuda.Event.from_ipc_handle`) counts as that name; what isn't listed
+    keeps its name, or that of its family.
+    """
+    from uncuda.rules.knowledge import lookup
+
+    if name.startswith("torch._C."):
+        return "torch._C._cuda_*", None
+    known = name
+    while known not in _MODULES:
+        entry = lookup(known)
+        if entry is not None:
+            return known, entry.replacement if known == name else None
+        known = known.rpartition(".")[0]
+    return (f"{name}.*" if name == "torch.backends.cuda" else name), None
