@@ -3,5 +3,31 @@
 from __future__ import annotations
 
 from uncuda.rules.knowledge.apis import Api, aliases, apis, canonical, lookup, nearest, outcomes
+from uncuda.rules.knowledge.packages import (
+    Package,
+    Support,
+    distribution,
+    package,
+    package_aliases,
+    packages,
+)
+from uncuda.rules.knowledge.targets import Autoload, TargetFacts, target
 
-__all__ = ["Api", "aliases", "apis", "canonical", "lookup", "nearest", "outcomes"]
+__all__ = [
+    "Api",
+    "Autoload",
+    "Package",
+    "Support",
+    "TargetFacts",
+    "aliases",
+    "apis",
+    "canonical",
+    "distribution",
+    "lookup",
+    "nearest",
+    "outcomes",
+    "package",
+    "package_aliases",
+    "packages",
+    "target",
+]

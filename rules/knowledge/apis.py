@@ -20,12 +20,12 @@ _UNLISTED = "torch.cuda.*"
 class Api:
     """One entry of the API table.
 
-    `kind` is function, class, method, attr, module, arg (an argument), env (a variable of the environment) or
-    idiom (a way of writing). `replacement` is text for people, in which DEVICE stands for the portable device;
-    it needs `min_torch`. `keeps_cpu` says whether it does on a CPU-only host what the original did there: `yes`,
+    `kind` is function, class, method, attr, module, arg (an argument), env (an environment variable) or idiom
+    (a way of writing). `replacement` is text for people, in which DEVICE stands for the portable device; it
+    needs `min_torch`. `keeps_cpu` says whether it does on a CPU-only host what the original did there: `yes`,
     `guard` (only under `guard`) or None (no replacement, or not known). `verdict` is safe, unsafe, suggest,
-    report-only or portable. `same_name` maps npu, xpu, mps, mlu and musa to the name under which torch.<device>
-    has the counterpart. `probe` is what was called, `on_cpu` and `on_cuda_without_gpu` what it did: `noop`,
+    report-only or portable. `same_name` maps npu, xpu, mps, mlu and musa to the name of the counterpart in
+    torch.<device>. `probe` is what was called, `on_cpu` and `on_cuda_without_gpu` what it did: `noop`,
     `returns:REPR` or `raises:EXCEPTION`, with `;warns:CATEGORY`.
     """
 
@@ -90,8 +90,8 @@ def lookup(symbol: str) -> Api | None:
 def outcomes(symbol: str) -> Outcomes:
     """What `symbol` does on each target, guards not considered.
 
-    A name below torch.cuda, torch.backends.cuda or torch.backends.cudnn that has no entry is unknown everywhere
-    (code may use any private name). Raises KeyError for everything else that isn't in the table.
+    A name below torch.cuda, torch.backends.cuda or torch.backends.cudnn that has no entry is unknown
+    everywhere (code may use any private name). Raises KeyError for everything else that isn't in the table.
     """
     found = lookup(symbol)
     if found is None and symbol.startswith(_FAMILIES):
