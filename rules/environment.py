@@ -19,6 +19,13 @@ _NAMES = re.compile(
 )
 _READERS = frozenset({"get", "getenv", "setdefault", "pop", "putenv", "unsetenv", "setenv", "delenv"})
 _HANDLERS = frozenset({"FileNotFoundError", "OSError", "EnvironmentError", "Exception", "BaseException"})
+# Variables whose counterparts the targets table lists, and the field that does.
+_KINDS = {
+    "CUDA_VISIBLE_DEVICES": "visible_devices",
+    "NVIDIA_VISIBLE_DEVICES": "container_devices",
+    "PYTORCH_CUDA_ALLOC_CONF": "allocator",
+    "CUDA_LAUNCH_BLOCKING": "launch_blocking",
+}
 _NO_COUNTERPART = frozenset({"", "none", "no counterpart"})
 
 
@@ -134,6 +141,7 @@ class CudaEnvironment(Rule):
         Good("CUDA_VISIBLE_DEVICES = '0'\nCUDA_HOME = None\n", "a variable of Python"),
         Good("settings['CUDA_HOME'] = '/usr'\n", "not an environment"),
         Good("import os\n\nos.environ['CUDA'] = '1'\nos.environ['CUDA_MY_OWN'] = '1'\n", "names of one's own"),
+        Good("launch(dict(NCCL_DEBUG='INFO'))\n", "not known to be an environment"),
         Good("parser.get('CUDA_HOME')\n", "not an environment"),
         Good('"""Set os.environ["CUDA_VISIBLE_DEVICES"]."""\n', "prose"),
     )  # fmt: skip
@@ -171,8 +179,26 @@ class CudaEnvironment(Rule):
         if found is None:
             return
         symbol, note = found
-        counterparts = "" if note in _NO_COUNTERPART else f" ({note})"
-        ctx.report(self, node, f"`{name}` is CUDA's{counterparts}", symbol=symbol)
+        elsewhere = _counterparts(name, symbol, ctx) or ("" if note in _NO_COUNTERPART else note)
+        ctx.report(
+            self,
+            node,
+            f"`{name}` is CUDA's" + (f"; elsewhere: {elsewhere}" if elsewhere else ""),
+            symbol=symbol,
+        )
+
+
+def _counterparts(name: str, symbol: str, ctx: Context) -> str:
+    """The names that the other targets have for the variable, where the targets table lists them."""
+    from uncuda.rules.knowledge import outcomes, target
+
+    kind = _KINDS.get(name)
+    if kind is None:
+        return ""
+    told = outcomes(symbol)
+    chosen = [t for t in Target if ctx.options.targets is None or t in ctx.options.targets]
+    names = [n for t in chosen if told[t] is not Outcome.WORKS for n in getattr(target(t), kind)[:1]]
+    return ", ".join(dict.fromkeys(names))
 
 
 def _copies(call: cst.Call, ctx: Context) -> bool:
@@ -268,8 +294,8 @@ class NvidiaSmi(Rule):
     """`nvidia-smi` and `nvcc` are installed on NVIDIA hosts only.
 
     Elsewhere the call raises FileNotFoundError, or gives the shell's error text where figures were expected.
-    For memory and names torch itself answers on every accelerator; for the rest each vendor has a tool of its own:
-    npu-smi (Ascend), rocm-smi or amd-smi (AMD), xpu-smi (Intel), hl-smi (Gaudi), cnmon (Cambricon), mthreads-gmi.
+    For memory and names torch itself answers on every accelerator; for the rest each vendor has a tool of its own,
+    with figures of its own.
     """
 
     code = "UC703"
@@ -325,7 +351,7 @@ class NvidiaSmi(Rule):
         ctx.report(
             self,
             node,
-            f"`{found[1]}` is on NVIDIA hosts only",
+            f"`{found[1]}` is on NVIDIA hosts only{_tools(ctx) if found[1] == 'nvidia-smi' else ''}",
             symbol="subprocess nvidia-smi",
             outcomes=self._outcomes(node, ctx),
         )
@@ -338,6 +364,19 @@ class NvidiaSmi(Rule):
         if not asked and not caught(ctx, node) & _HANDLERS:
             return table
         return {t: Outcome.DEGRADED if o is Outcome.CRASH else o for t, o in table.items()}
+
+
+def _tools(ctx: Context) -> str:
+    """The tools that other vendors have instead, for the message."""
+    from uncuda.rules.knowledge import target
+
+    names = [
+        name
+        for t in Target
+        if ctx.options.targets is None or t in ctx.options.targets
+        for name in target(t).smi[:1]
+    ]
+    return f"; elsewhere: {', '.join(dict.fromkeys(names))}" if names else ""
 
 
 def _is_command(node: cst.BaseExpression, rest: str, ctx: Context) -> bool:

@@ -25,7 +25,6 @@ _BACKEND_NAME = re.compile(r"backend(?:_?(?:name|type|str))?\Z", re.I)
 _PER_DEVICE = re.compile(r"(?:\A|,)cuda:nccl(?:,|\Z)")
 # The libraries of other accelerators: who names one of them has thought of more than NCCL.
 _OTHERS = frozenset({"hccl", "xccl", "ccl", "cncl", "mccl", "xla", "tccl"})
-_PORTABLE_NAMES = '("nccl", "hccl", "xccl", "cncl", "mccl")'
 
 # Where a call takes the backend by position.
 _POSITIONS = {"init_process_group": 0, "init_distributed": 0, "new_group": 2, "Backend": 0}
@@ -526,6 +525,14 @@ def _whole_question(test: cst.BaseExpression, positive: bool, ctx: Context) -> s
     return "" if value.kind is Kind.FLAG and value.which in (Which.CUDA, Which.SELECTED) else None
 
 
+def _accelerators_backends() -> list[str]:
+    """The backends of all accelerators, as literals, NCCL first."""
+    from uncuda.rules.knowledge import target
+
+    names = dict.fromkeys(["nccl", *(target(t).backend for t in Target)])
+    return [f'"{name}"' for name in names if name != target(Target.CPU).backend]
+
+
 class NcclBackendTest(Rule):
     """A test for NCCL is false with every other accelerator's own library.
 
@@ -610,7 +617,7 @@ class NcclBackendTest(Rule):
         if not isinstance(operator, (cst.Equal, cst.NotEqual)):
             raise CannotFix("the test looks into a text or a list")
         word = "in" if isinstance(operator, cst.Equal) else "not in"
-        fix.replace(node, f"{fix.code(other)} {word} {_PORTABLE_NAMES}")
+        fix.replace(node, f"{fix.code(other)} {word} ({', '.join(_accelerators_backends())})")
 
     def visit_Call(self, node: cst.Call, ctx: Context) -> None:
         last = last_word(node.func)

@@ -1,0 +1,191 @@
+"""Imports of packages that are built for CUDA."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import libcst as cst
+from uncuda.bindings import dotted
+from uncuda.context import Context
+from uncuda.findings import Outcome, Target
+from uncuda.flow import string_value
+from uncuda.guards import Guard
+from uncuda.rules._calls import last_word
+from uncuda.rules.base import Bad, Category, Good, Rule
+from uncuda.walk import walk
+
+if TYPE_CHECKING:
+    from uncuda.rules.knowledge import Package
+
+_ASKS = re.compile(r"available|installed|\bfind_spec\b|(?:\b|_)(?:has|have|with|use|enable)_", re.I)
+_IMPORTERS = frozenset({"importlib.import_module", "__import__", "builtins.__import__"})
+_STATUS = {
+    "yes": "is for CUDA only",
+    "partly": "runs on some devices only",
+    "no": "needs another build off CUDA",
+}
+
+
+def listed(name: str) -> Package | None:
+    """The entry of the packages table that an import of the dotted `name` falls under, if such an import is a tie."""
+    from uncuda.rules.knowledge import package
+
+    found = None if name.startswith("torch.") else package(name)
+    return found if found is not None and found.report_import else None
+
+
+def alternative(found: Package) -> str:
+    """The first of the alternatives that the table lists, short enough for a message."""
+    return found.alternative.partition("; ")[0]
+
+
+class CudaOnlyImport(Rule):
+    """A package that is built for CUDA can't be imported, or does less, elsewhere.
+
+    Its wheel doesn't install, its extension module doesn't load, or its kernels have no code for the device: an
+    unguarded import stops the whole program on a host where nothing else would. Each finding names what can stand
+    in its place. An import under a try, or behind a question whether the package is there, costs the feature and
+    not the program.
+    """
+
+    code = "UC501"
+    name = "cuda-only-import"
+    triggers = (
+        "cuda", "cupy", "cupyx", "cudf", "cuml", "cugraph", "cuvs", "cvcuda", "cucim", "cutlass", "cuquantum",
+        "cuequivariance", "amp_C", "apex", "auto_gptq", "awq_ext", "bitblas", "bitsandbytes", "causal_conv1d",
+        "deep_ep", "deep_gemm", "diff_gaussian_rasterization", "eetq", "exllamav", "fast_hadamard_transform",
+        "from fla", "import fla", "flash_attn", "flash_mla", "flashinfer", "fused_ssim", "gpu4pyscf", "gpustat", "GPUtil",
+        "gsplat", "isaacgym", "isaacsim", "mamba_ssm", "from megatron", "import megatron", "MultiScaleDeformableAttention",
+        "natten", "nccl", "nerfacc", "nunchaku", "nvdiffrast", "nvidia", "nvitop", "nvjpeg", "nvmath", "nvshmem", "nvml",
+        "PyNvVideoCodec", "pytorch_quantization", "pylibraft", "raft_dask", "import rmm", "from rmm", "sageattention",
+        "simple_knn", "tensorrt", "thunderkittens", "tilelang", "tinycudann", "torch_memory_saver",
+        "transformer_engine", "triton", "vptq", "xformers",
+    )  # fmt: skip
+    category = Category.MANDATORY
+    effort = 3
+    priority = 45
+    sources = ("knowledge base: packages",)
+    bad = (
+        Bad("import flash_attn\n"),
+        Bad(
+            "from flash_attn.flash_attn_interface import flash_attn_func, flash_attn_varlen_func\n",
+            id="submodule",
+        ),
+        Bad("import os, triton, sys\n", id="among-others"),
+        Bad("import triton\nimport triton.language as tl\n", count=2, id="alias"),
+        Bad("from apex import amp\nfrom apex.optimizers import FusedAdam as Adam\n", count=2, id="apex"),
+        Bad("from numba import cuda, jit\n", id="numba"),
+        Bad("import nvidia.dali.fn as fn\n", id="namespace"),
+        Bad("def f():\n    import deep_gemm\n    return deep_gemm\n", id="in-a-function"),
+        Bad("try:\n    import xformers.ops\nexcept ImportError:\n    xformers = None\n", id="try"),
+        Bad(
+            "from mylib import is_bnb_available\n\nif is_bnb_available():\n    import bitsandbytes as bnb\n",
+            id="asked",
+        ),
+        Bad(
+            "import importlib\n\ntl = importlib.import_module('tilelang.language')\nte = __import__('transformer_engine')\n",
+            count=2,
+            id="dynamic",
+        ),
+        Bad("from fast_hadamard_transform import (\n    hadamard_transform,  # rotates\n)\n", id="lines"),
+        Bad(
+            "import cupy as cp\nimport pycuda.autoinit\nimport pynvml\nimport tensorrt as trt\n",
+            count=4,
+            id="runtimes",
+        ),
+        Bad("import rmm\nfrom fla.ops import gla\n", count=2, id="short-names"),
+    )
+    good = (
+        Good("from .triton import kernel\nfrom . import apex\nfrom ..flash_attn import f\n", "modules of the project"),
+        Good("from mylib.triton import kernel\nimport mylib.apex\n", "modules of another package"),
+        Good("import torch.backends.cudnn as cudnn\nimport torch.cuda\nfrom torch.cuda import nccl\n", "torch's own"),
+        Good("from torch.utils.cpp_extension import CUDAExtension\n", "that is cuda-extension, where it is used"),
+        Good("import flash_attention_mine\nimport triton_viz_helper\n", "another name"),
+        Good("from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    import triton\n", "never runs"),
+        Good("triton = None\nprint('import triton')\n", "a variable, and prose"),
+        Good("import importlib\n\nimportlib.import_module(name)\nimportlib.import_module('.triton', 'mylib')\n", "not known"),
+        Good("from numba import njit\nimport cv2\n", "the rest of the package runs everywhere"),
+        Good("import importlib.util\n\nhas = importlib.util.find_spec('triton') is not None\n", "asks only"),
+        Good("import pytest\n\npytest.importorskip('triton')\n", "skips where it isn't"),
+        Good("x.apex = 1\ncfg = {'triton': 1, 'apex': 2}\n", "an attribute and dict keys"),
+        Good("import flask\nfrom flax import linen\nimport rmmlib\n", "names that begin alike"),
+        Good("def import_module(name):\n    return name\n\n\nimport_module('triton')\n", "a function of one's own"),
+    )  # fmt: skip
+
+    def visit_Import(self, node: cst.Import, ctx: Context) -> None:
+        for alias in node.names:
+            self._report(alias.name, dotted(alias.name) or "", ctx)
+
+    def visit_ImportFrom(self, node: cst.ImportFrom, ctx: Context) -> None:
+        if node.relative or node.module is None:
+            return
+        module = dotted(node.module) or ""
+        if self._report(node.module, module, ctx) or isinstance(node.names, cst.ImportStar):
+            return
+        for alias in node.names:
+            self._report(alias.name, f"{module}.{dotted(alias.name)}", ctx)
+
+    def visit_Call(self, node: cst.Call, ctx: Context) -> None:
+        if not node.args or last_word(node.func) not in ("import_module", "__import__"):
+            return
+        full = ctx.qualified(node.func) or (last_word(node.func) if isinstance(node.func, cst.Name) else "")
+        if full not in _IMPORTERS or (full == "__import__" and ctx.bindings_of("__import__") is not None):
+            return
+        name = string_value(node.args[0].value)
+        if name is not None and not name.startswith("."):
+            self._report(node.args[0].value, name, ctx)
+
+    def _report(self, node: cst.BaseExpression, name: str, ctx: Context) -> bool:
+        found = listed(name)
+        if found is None or ctx.is_claimed(node):
+            return False
+        asked = _asked(ctx)
+        if asked is None:
+            return True
+        handled = asked or ctx.guard(node) is Guard.TRY
+        outcomes = ctx.guarded(dict(found.outcomes), node)
+        if handled:
+            outcomes = _softened(outcomes)
+        return ctx.report(
+            self,
+            node,
+            f"`{name}` {_STATUS[found.cuda_only]}; elsewhere: {alternative(found)}",
+            symbol=found.import_name,
+            outcomes=outcomes,
+            category=Category.POTENTIAL if handled else None,
+        )
+
+
+def _softened(outcomes: dict[Target, Outcome]) -> dict[Target, Outcome]:
+    """Without the package the program goes on, and lacks what the package does."""
+    return {t: Outcome.DEGRADED if o is Outcome.CRASH else o for t, o in outcomes.items()}
+
+
+def _asked(ctx: Context) -> bool | None:
+    """Is the import at hand made only where somebody asked whether the package is there? None where it is never
+    run: under TYPE_CHECKING."""
+    for depth in range(len(ctx.ancestors) - 1, -1, -1):
+        above = ctx.ancestors[depth]
+        if isinstance(above, cst.If):
+            if depth + 1 < len(ctx.ancestors) and ctx.ancestors[depth + 1] is above.test:
+                continue
+            words = list(_words(above.test))
+            if "TYPE_CHECKING" in words:
+                return None
+            if any(_ASKS.search(word) for word in words):
+                return True
+        elif isinstance(above, cst.With):
+            if any("suppress" in _words(item.item) for item in above.items):
+                return True
+    return False
+
+
+def _words(node: cst.CSTNode) -> Iterator[str]:
+    """The names and attribute names in an expression."""
+    for item in walk(node):
+        if isinstance(item, cst.Name):
+            yield item.value
+        elif isinstance(item, cst.Attribute):
+            yield item.attr.value
