@@ -39,12 +39,11 @@ def _names() -> dict[str, Any]:
     }
 
 
-def answer(probe: str) -> str:
-    """What `probe` (an expression, or statements that leave their answer in `_r`) does here and now.
+def answer(probe: str, names: dict[str, Any]) -> str:
+    """What `probe` (an expression, or statements that leave their answer in `_r`) does with `names`.
 
     Returns `noop` (None came back), `returns:REPR` or `raises:EXCEPTION`, then `;warns:CATEGORY,…` if any.
     """
-    names = _names()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -74,14 +73,11 @@ def measure(probes: Iterable[str]) -> Mapping[str, str]:
     """
     if not hasattr(os, "fork"):
         raise OSError("probes run in forked processes, which this system doesn't have")
-    import torch
-    import torch.distributed
-    import torch.utils.data  # noqa: F401
-
-    return {probe: _in_fork(probe) for probe in dict.fromkeys(probes)}
+    names = _names()
+    return {probe: _in_fork(probe, names) for probe in dict.fromkeys(probes)}
 
 
-def _in_fork(probe: str) -> str:
+def _in_fork(probe: str, names: dict[str, Any]) -> str:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -90,7 +86,7 @@ def _in_fork(probe: str) -> str:
         for stream in (0, 1, 2):
             os.dup2(silence, stream)
         try:
-            os.write(writer, json.dumps(answer(probe)).encode())
+            os.write(writer, json.dumps(answer(probe, names)).encode())
         finally:
             os._exit(0)
     os.close(writer)
