@@ -315,7 +315,11 @@ class Flow:
                 if found is None:
                     return UNKNOWN
                 others = [b for b in found[1] if b is not binding and not (b.order == binding.order and b.order)]
-                values = [self._bound(found[0], b) for b in others] if self._depth < 6 else []
+                if self._depth >= 6:
+                    return UNKNOWN
+                self._depth += 1
+                values = [self._bound(found[0], b) for b in others]
+                self._depth -= 1
                 kinds = {v.kind for v in values}
                 self_kind = kinds.pop() if len(kinds) == 1 else Kind.UNKNOWN
                 kept = {Kind.TENSOR: _KEEPS_TENSOR, Kind.MODULE: _KEEPS_MODULE}.get(self_kind)
