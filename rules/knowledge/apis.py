@@ -98,7 +98,7 @@ def outcomes(symbol: str) -> Outcomes:
         found = lookup(_UNLISTED)
     if found is None:
         near = ", ".join(nearest(symbol))
-        raise KeyError(f"{symbol!r} is not in {FILE}; nearest: {near}")
+        raise KeyError(f"{symbol!r} is not in {FILE}" + (f"; nearest: {near}" if near else ""))
     return found.outcomes
 
 
