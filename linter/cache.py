@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +148,7 @@ def _fix(data: object) -> Fix:
         _need(_number(start) <= _number(end))
         made.append(Edit(start, end, _string(text)))
     ordered = sorted(set(made), key=lambda e: (e.start, e.end))
-    _need(all(a.end <= b.start for a, b in zip(ordered, ordered[1:], strict=False)))
+    _need(all(a.end <= b.start for a, b in pairwise(ordered)))
     version: TorchVersion | None = None
     if floor is not None:
         major, minor = _list(floor, 2)
@@ -177,7 +178,8 @@ def tool_stamp() -> str:
                     if name.endswith((".py", ".json")) and path not in seen:
                         seen.add(path)
                         info = os.stat(path)
-                        digest.update(f"{path}\0{info.st_mtime_ns}\0{info.st_size}\0".encode("utf-8", "surrogateescape"))
+                        identity = f"{path}\0{info.st_mtime_ns}\0{info.st_size}\0"
+                        digest.update(identity.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 

@@ -108,6 +108,15 @@ _ONLY_MODULES = frozenset(
 )
 
 
+def _told_by(attribute: str, called: bool) -> Kind:
+    """What an object is when `attribute` is read (or called) on it."""
+    if attribute in _ONLY_TENSORS or (called and attribute in ("size", "view")):
+        return Kind.TENSOR
+    if attribute in _ONLY_MODULES or (called and attribute in ("parameters", "modules")):
+        return Kind.MODULE
+    return Kind.UNKNOWN
+
+
 def string_value(node: cst.CSTNode) -> str | None:
     """The text of a plain or implicitly joined string literal; None for anything else (bytes too)."""
     if isinstance(node, cst.SimpleString):
@@ -179,6 +188,23 @@ def argument(call: cst.Call, keyword: str, position: int | None = None) -> cst.A
     return None
 
 
+# Steps that one question may take: a name that is rebound through itself twenty times has 20⁴ ways to be read.
+_BUDGET = 400
+
+
+def _own_method(binding: Binding) -> str | None:
+    """The last method in `x = x.first().last()`, which defines a name by itself; None for any other binding."""
+    if binding.kind != "assign" or binding.value is None:
+        return None
+    node = binding.value()
+    if not isinstance(node, cst.Call) or not isinstance(node.func, cst.Attribute):
+        return None
+    base: cst.BaseExpression = node.func.value
+    while isinstance(base, cst.Call) and isinstance(base.func, cst.Attribute):
+        base = base.func.value
+    return node.func.attr.value if isinstance(base, cst.Name) and base.value == binding.name else None
+
+
 class Flow:
     """Names and values as seen from one place of a tree."""
 
@@ -188,6 +214,7 @@ class Flow:
         self.ancestors = ancestors
         self.owner = owner
         self._depth = 0
+        self._budget = [0]
 
     # -- names ---------------------------------------------------------------------------------------------
 
@@ -233,13 +260,17 @@ class Flow:
         else:
             other = Flow(self.index, scope, (), self.owner)
         other._depth = self._depth
+        other._budget = self._budget
         return other
 
     # -- values --------------------------------------------------------------------------------------------
 
     def value(self, node: cst.CSTNode | None) -> Value:
         """What `node` holds."""
-        if node is None or self._depth > 8:
+        if self._depth == 0:
+            self._budget[0] = _BUDGET
+        self._budget[0] -= 1
+        if node is None or self._depth > 8 or self._budget[0] < 0:
             return UNKNOWN
         self._depth += 1
         try:
@@ -304,27 +335,19 @@ class Flow:
     def value_of_binding(self, binding: Binding) -> Value:
         """What an assignment bound, unless it is defined by itself (`x = x.cuda()`)."""
         assert binding.value is not None
-        node = binding.value()
-        if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute):
-            # x = x.method(): follow x past this very binding.
-            base = node.func.value
-            while isinstance(base, cst.Call) and isinstance(base.func, cst.Attribute):
-                base = base.func.value
-            if isinstance(base, cst.Name) and base.value == binding.name:
-                found = self.bindings(binding.name)
-                if found is None:
-                    return UNKNOWN
-                others = [b for b in found[1] if b is not binding and not (b.order == binding.order and b.order)]
-                if self._depth >= 6:
-                    return UNKNOWN
-                self._depth += 1
-                values = [self._bound(found[0], b) for b in others]
-                self._depth -= 1
-                kinds = {v.kind for v in values}
-                self_kind = kinds.pop() if len(kinds) == 1 else Kind.UNKNOWN
-                kept = {Kind.TENSOR: _KEEPS_TENSOR, Kind.MODULE: _KEEPS_MODULE}.get(self_kind)
-                return Value(self_kind) if kept and node.func.attr.value in kept else UNKNOWN
-        return self.value(node)
+        if _own_method(binding) is None:
+            return self.value(binding.value())
+        # x = x.method(): what x is by its other bindings, if every such method keeps it that.
+        found = self.bindings(binding.name)
+        if found is None or self._depth > 8:
+            return UNKNOWN
+        methods = {_own_method(b) for b in found[1]}
+        self._depth += 1
+        kinds = {self._bound(found[0], b).kind for b in found[1] if _own_method(b) is None}
+        self._depth -= 1
+        kind = kinds.pop() if len(kinds) == 1 else Kind.UNKNOWN
+        kept = {Kind.TENSOR: _KEEPS_TENSOR, Kind.MODULE: _KEEPS_MODULE}.get(kind)
+        return Value(kind) if kept and methods - {None} <= kept else UNKNOWN
 
     def _annotated(self, scope: Scope, node: cst.BaseExpression) -> Value:
         text = string_value(node)
@@ -350,16 +373,18 @@ class Flow:
         return self._instance(name)
 
     def _by_use(self, name: str, scope: Scope) -> Value:
-        """A tensor or a module by what the function asks of it elsewhere."""
-        if not isinstance(scope.node, cst.FunctionDef):
-            return UNKNOWN
+        """A tensor or a module by what the function, or the file, asks of it elsewhere."""
         kinds: set[Kind] = set()
-        for item in walk_scope(scope.node.body):
-            if isinstance(item, cst.Attribute) and isinstance(item.value, cst.Name) and item.value.value == name:
-                if item.attr.value in _ONLY_TENSORS:
-                    kinds.add(Kind.TENSOR)
-                elif item.attr.value in _ONLY_MODULES:
-                    kinds.add(Kind.MODULE)
+        if scope.kind == "module":
+            for found in re.finditer(rf"(?<![\w.]){re.escape(name)}\.(\w+)(\(?)", self.index.text):
+                kinds.add(_told_by(found[1], bool(found[2])))
+        elif isinstance(scope.node, cst.FunctionDef):
+            for item in walk_scope(scope.node.body):
+                called = isinstance(item, cst.Call)
+                func = item.func if isinstance(item, cst.Call) else item
+                if isinstance(func, cst.Attribute) and isinstance(func.value, cst.Name) and func.value.value == name:
+                    kinds.add(_told_by(func.attr.value, called))
+        kinds.discard(Kind.UNKNOWN)
         return Value(kinds.pop()) if len(kinds) == 1 else UNKNOWN
 
     def _attribute(self, node: cst.Attribute) -> Value:
@@ -381,12 +406,15 @@ class Flow:
         """What `self.<attribute>` holds in the class at hand, when all its bindings agree."""
         if self.owner is None:
             return UNKNOWN
+        if self._depth == 0:
+            self._budget[0] = _BUDGET
         found = self.owner.attributes().get(attribute, [])
         module = self.scope
         while module.parent is not None:
             module = module.parent
         outside = Flow(self.index, module, (), None)
         outside._depth = self._depth + 1
+        outside._budget = self._budget
         values = [outside.value(b.value()) if b.value is not None else UNKNOWN for b in found]
         if values and all(v == values[0] for v in values):
             return values[0]

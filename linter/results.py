@@ -165,7 +165,7 @@ OUTCOME_ORDER = (
 def grouped_outcomes(
     finding: Finding, targets: frozenset[Target] | None
 ) -> list[tuple[Outcome, tuple[Target, ...]]]:
-    """Outcomes of a finding on the chosen targets (all when None), worst first, targets in their usual order."""
+    """Outcomes of a finding on the chosen targets (None: all), worst first, targets in their usual order."""
     groups: dict[Outcome, list[Target]] = {}
     for target in Target:
         outcome = finding.outcomes.get(target)

@@ -257,7 +257,9 @@ def _examine(data: bytes, job: Job, plan: Plan) -> Examined:
         findings=report(fixed.text, left),
         suppressed=suppressed,
         applied=tuple(
-            Applied(f.code, f.name, f.fix.title, f.fix.applicability) for f in fixed.applied if f.fix is not None
+            Applied(f.code, f.name, f.fix.title, f.fix.applicability)
+            for f in fixed.applied
+            if f.fix is not None
         ),
         old=text,
         new=fixed.text,
@@ -387,7 +389,9 @@ class Runner:
         lost: list[int] = []
         pool = ProcessPoolExecutor(min(self.workers, len(chunks)), context, initializer=_start_worker)
         try:
-            waiting = {pool.submit(_work, [(n, jobs[n]) for n in chunk], self.plan): chunk for chunk in chunks}
+            waiting = {
+                pool.submit(_work, [(n, jobs[n]) for n in chunk], self.plan): chunk for chunk in chunks
+            }
             for future in as_completed(waiting):
                 try:
                     done = future.result()
@@ -418,8 +422,8 @@ class Runner:
             except BrokenProcessPool:
                 problem = Problem(
                     ProblemKind.INTERNAL,
-                    "the process that checked it was killed (out of memory, or a bug in uncuda: please report it "
-                    "with the file)",
+                    "the process that checked it was killed (out of memory, or a bug in uncuda: please "
+                    "report it with the file)",
                 )
                 self._settle(number, job, Examined(problem=problem))
                 return
@@ -461,7 +465,9 @@ class Runner:
         ):
             known = digest or (digest_of(data) if data is not None else "")
             if known and not any(p.finding.code == UNPARSABLE for p in examined.findings):
-                self.cache.put(self._key(job), str(job.path), info, Entry(examined.findings, examined.suppressed, known))
+                self.cache.put(
+                    self._key(job), str(job.path), info, Entry(examined.findings, examined.suppressed, known)
+                )
         self._settle(number, job, examined)
 
     def _settle(self, number: int, job: Job, examined: Examined) -> None:

@@ -151,7 +151,7 @@ class CudaOnlyImport(Rule):
         return ctx.report(
             self,
             node,
-            f"`{name}` {_STATUS[found.cuda_only]}; elsewhere: {alternative(found)}",
+            f"`{name}` {_STATUS[found.cuda_only]}; advice: {alternative(found)}",
             symbol=found.import_name,
             outcomes=outcomes,
             category=Category.POTENTIAL if handled else None,

@@ -6,7 +6,7 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.fixes.builder import FixBuilder
 from uncuda.fixes.statements import is_guarded
-from uncuda.flow import argument, string_value
+from uncuda.flow import Kind, argument, string_value
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
 from uncuda.walk import walk
 
@@ -98,6 +98,15 @@ class DdpDeviceIds(Rule):
             id="positions",
         ),
         Bad(
+            "from torch.nn.parallel import DistributedDataParallel\n\n\ndef f(self, net):\n"
+            "    return DistributedDataParallel(net, device_ids=[self.device.index])\n",
+            "from torch.nn.parallel import DistributedDataParallel\n\n\ndef f(self, net):\n"
+            "    return DistributedDataParallel("
+            'net, device_ids=[self.device.index] if self.device.type != "cpu" else None)\n',
+            Applicability.UNSAFE,
+            id="own-device",
+        ),
+        Bad(
             "from torch.nn.parallel import DistributedDataParallel\n\n\ndef f(net, r):\n"
             "    return DistributedDataParallel(net, device_ids=[r])\n",
             None,
@@ -141,11 +150,22 @@ class DdpDeviceIds(Rule):
 
     def _fix(self, fix: FixBuilder, ids: cst.List, output: cst.Arg | None) -> None:
         fix.unsafe()
-        condition = f'{fix.device_type()} != "cpu"'
+        condition = f'{_device_type(fix, ids)} != "cpu"'
         fix.replace(ids, f"{fix.code(ids)} if {condition} else None")
         if output is not None and not isinstance(output.value, cst.IfExp):
             if not (isinstance(output.value, cst.Name) and output.value.value == "None"):
                 fix.replace(output.value, f"{fix.code(output.value)} if {condition} else None")
+
+
+def _device_type(fix: FixBuilder, ids: cst.List) -> str:
+    """The type of the device that `ids` names, as source: its own where it is a device, else that in scope."""
+    if len(ids.elements) == 1:
+        device = ids.elements[0].value
+        if isinstance(device, cst.Attribute) and device.attr.value == "index":
+            return f"{fix.code(device.value)}.type"
+        if fix.ctx.value(device).kind is Kind.DEVICE and isinstance(device, (cst.Name, cst.Attribute)):
+            return f"{fix.code(device)}.type"
+    return fix.device_type()
 
 
 class DataParallelDevices(Rule):

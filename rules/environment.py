@@ -123,6 +123,7 @@ class CudaEnvironment(Rule):
             id="within",
         ),
         Bad("import subprocess\n\nsubprocess.run(cmd, env=dict(base, NCCL_DEBUG='INFO'))\n", id="keywords"),
+        Bad("update_environment_variables({'CUDA_VISIBLE_DEVICES': '0'})\n", id="function"),
         Bad("runtime_env = {'env_vars': {'NCCL_DEBUG': 'INFO'}}\n", id="nested"),
         Bad(
             "import os\n\nhome = os.environ.get('CUDA_HOME') or os.getenv('CUDA_PATH')\n",
@@ -141,6 +142,7 @@ class CudaEnvironment(Rule):
         Good("CUDA_VISIBLE_DEVICES = '0'\nCUDA_HOME = None\n", "a variable of Python"),
         Good("settings['CUDA_HOME'] = '/usr'\n", "not an environment"),
         Good("import os\n\nos.environ['CUDA'] = '1'\nos.environ['CUDA_MY_OWN'] = '1'\n", "names of one's own"),
+        Good("update({'CUDA_VISIBLE_DEVICES': '0'})\n", "not known to be an environment"),
         Good("launch(dict(NCCL_DEBUG='INFO'))\n", "not known to be an environment"),
         Good("parser.get('CUDA_HOME')\n", "not an environment"),
         Good('"""Set os.environ["CUDA_VISIBLE_DEVICES"]."""\n', "prose"),
@@ -251,6 +253,8 @@ def _becomes_environment(path: list[cst.CSTNode], node: cst.CSTNode) -> bool:
                     return _environment_name(above.keyword.value)
             case cst.Call():
                 func = above.func
+                if _environment_name(last_word(func)):
+                    return True
                 if last_word(func) in ("update", "dict") and isinstance(func, cst.Attribute):
                     owner = func.value
                     if _environment_name(last_word(owner)):
@@ -331,6 +335,7 @@ class NvidiaSmi(Rule):
         Good("import os\n\nos.system('echo nvidia-smi')\n", "not the program that runs"),
         Good("names = {'nvidia-smi': 1}\n", "a dict key"),
         Good("import shutil\n\nshutil.which('python')\n"),
+        Good("if line.startswith('nvidia-smi'):\n    pass\n", "a text that is looked for"),
         Good("text = 'nvidia-smi'\nlabels = ('nvcc', 'gcc')\n", "a name alone"),
     )  # fmt: skip
 
@@ -384,7 +389,7 @@ def _is_command(node: cst.BaseExpression, rest: str, ctx: Context) -> bool:
     below: cst.CSTNode = node
     for above in reversed(ctx.ancestors):
         match above:
-            case cst.Element() | cst.Arg() | cst.BinaryOperation():
+            case cst.Element() | cst.Arg() | cst.BinaryOperation() | cst.Attribute():
                 pass
             case cst.List():
                 if above.elements[0] is not below and not rest:

@@ -318,7 +318,7 @@ class KernelDefinition(Rule):
         ctx.report(
             self,
             node,
-            f"{what} {name}; elsewhere: {alternative(found)}",
+            f"{what} {name}; advice: {alternative(found)}",
             symbol=name,
             outcomes=ctx.guarded(dict(found.outcomes), node),
         )

@@ -171,6 +171,12 @@ def _maps_devices(node: cst.BaseExpression, ctx: Context) -> bool:
                 break
         if isinstance(above, (cst.If, cst.IfExp, cst.Dict, cst.Match)):
             top = above
+        elif (
+            isinstance(above, cst.Call)
+            and isinstance(above.func, cst.Attribute)
+            and isinstance(above.func.value, cst.Dict)
+        ):
+            top = above  # {"npu": "hccl"}.get(kind, "nccl")
     if top is None:
         return False
     return any(
@@ -264,6 +270,14 @@ class NcclBackend(Rule):
             id="by-type",
         ),
         Bad(
+            "import torch\nimport torch.distributed as dist\n\n\ndef start(cfg):\n"
+            '    dist.init_process_group(backend="gloo" if cfg.device == "cpu" else "nccl")\n',
+            "import torch\nimport torch.distributed as dist\n\n\ndef start(cfg):\n"
+            "    dist.init_process_group(backend=dist.get_default_backend_for_device(cfg.device))\n",
+            Applicability.UNSAFE,
+            id="by-cpu",
+        ),
+        Bad(
             "import torch\nimport torch.distributed as dist\n\n\ndef start(args):\n"
             '    dist.init_process_group("nccl" if args.gpu else "gloo")\n',
             "import torch\nimport torch.distributed as dist\n\n\ndef start(args):\n"
@@ -297,6 +311,7 @@ class NcclBackend(Rule):
             None,
             id="parameter",
         ),
+        Bad("def run(env_cfg=dict(dist_cfg=dict(backend='nccl'))):\n    pass\n", None, id="nested-parameter"),
         Bad(
             "from dataclasses import dataclass, field\n\n\n@dataclass\nclass Config:\n    dist_backend: str = 'nccl'\n"
             "    other_backend: str = field(default='nccl')\n",
@@ -311,8 +326,12 @@ class NcclBackend(Rule):
             id="omissible",
         ),
         Bad(
-            "import torch.distributed as dist\n\ndist.init_process_group('cpu:gloo,cuda:nccl')\n",
-            "import torch.distributed as dist\n\ndist.init_process_group(None)\n",
+            "import torch\nimport torch.distributed as dist\n\n"
+            f"device = {_SELECT}\ndist.init_process_group('cpu:gloo,cuda:nccl')\n",
+            "import torch\nimport torch.distributed as dist\n\n"
+            f"device = {_SELECT}\n"
+            "dist.init_process_group("
+            'f"cpu:gloo,{device.type}:{dist.get_default_backend_for_device(device)}" if device.type != "cpu" else "gloo")\n',
             Applicability.UNSAFE,
             id="per-device",
         ),
@@ -362,6 +381,9 @@ class NcclBackend(Rule):
              "    elif device.type == 'xpu':\n        return 'xccl'\n    return 'gloo'\n", "every device has its own"),
         Good("def pick(kind):\n    backend = 'nccl' if kind == 'cuda' else 'hccl' if kind == 'npu' else 'gloo'\n",
              "every device has its own"),
+        Good("import torch.distributed as dist\n\nbackend = {'npu': 'hccl', 'xpu': 'xccl'}.get(\n"
+             "    kind, 'nccl' if dist.is_nccl_available() else 'gloo')\n", "every device has its own"),
+        Good("dist.init_process_group('cpu:gloo,cuda:nccl,xpu:xccl')\n", "every device has its own"),
         Good("names = ['nccl', 'gloo']\nparser.add_argument('--backend', choices=['nccl', 'gloo'])\n", "a list of choices"),
         Good("parser.add_argument('--library', default='nccl')\n", "not called a backend"),
         Good("def f(nccl='a'):\n    return nccl\n", "a parameter of that name"),
@@ -389,12 +411,18 @@ class NcclBackend(Rule):
             return
         questions = [n for n in walk(node.test) if _asks_for_cuda(n, ctx)]
         whole = _whole_question(node.test, literal is node.body, ctx)
+        if whole is None and not questions:
+            return  # a flag from elsewhere, the platform: the name itself is the tie
+        asks_cpu = any(string_value(n) == "cpu" for n in walk(node.test) if isinstance(n, cst.SimpleString))
+        table = ctx.outcomes(_SYMBOL, node)
         ctx.report(
             self,
             node,
-            '"nccl" where CUDA is, else no accelerator\'s own backend',
+            f'the backend "nccl" for every accelerator: it is on CUDA and ROCm only'
+            if asks_cpu
+            else '"nccl" where CUDA is, else no accelerator\'s own backend',
             symbol=_SYMBOL,
-            outcomes=_gloo_instead(ctx.outcomes(_SYMBOL, node)),
+            outcomes={**table, Target.CPU: Outcome.HARMLESS} if asks_cpu else _gloo_instead(table),
             claims=(literal, node.test) if whole is not None else (literal, *questions),
             fix=lambda fix: self._choose(fix, node, literal, whole, questions, ctx),
             title="Let torch choose the device's backend",
@@ -421,7 +449,7 @@ class NcclBackend(Rule):
         text = string_value(node)
         if text is None or ctx.is_claimed(node):
             return
-        if text.lower() == "nccl" or _PER_DEVICE.search(text):
+        if text.lower() == "nccl" or (_PER_DEVICE.search(text) and not _OTHERS & set(re.split("[:,]", text))):
             self._named(node, text, ctx)
 
     def visit_Attribute(self, node: cst.Attribute, ctx: Context) -> None:
@@ -446,16 +474,15 @@ class NcclBackend(Rule):
         if place is Place.OMISSIBLE:
             fix.replace(node, "None")
             return
-        if place is Place.DEFAULT or any(isinstance(n, cst.Decorator) for n in ctx.ancestors):
+        if place is Place.DEFAULT or any(isinstance(n, (cst.Decorator, cst.Param)) for n in ctx.ancestors):
             raise CannotFix("a default is evaluated at import")
-        if not is_nccl(node, ctx):
-            call = next((n for n in reversed(ctx.ancestors) if isinstance(n, cst.Call)), None)
-            if call is None or last_word(call.func) != "init_process_group":
-                raise CannotFix("the text names a backend for each device")
-            fix.needs(ACCELERATOR_FLOOR)
-            fix.replace(node, "None")
+        text = string_value(node)
+        if text is None or is_nccl(node, ctx):
+            fix.replace(node, default_backend(fix))
             return
-        fix.replace(node, default_backend(fix))
+        kind = fix.device_type()
+        pairs = text.replace("cuda:nccl", f"{{{kind}}}:{{{default_backend(fix)}}}")
+        fix.replace(node, f'f"{pairs}" if {kind} != "cpu" else "gloo"')
 
     def visit_Call(self, node: cst.Call, ctx: Context) -> None:
         if last_word(node.func) != "init_process_group":
@@ -512,11 +539,15 @@ def _whole_question(test: cst.BaseExpression, positive: bool, ctx: Context) -> s
         equal = isinstance(target.operator, cst.Equal)
         if not equal and not isinstance(target.operator, cst.NotEqual):
             return None
-        if string_value(target.comparator) != "cuda" or equal is not positive:
+        named = string_value(target.comparator)
+        if (named, equal) not in (
+            (("cuda", True), ("cpu", False)) if positive else (("cuda", False), ("cpu", True))
+        ):
             return None
         if isinstance(test.left, cst.Attribute) and test.left.attr.value == "type":
             return ctx.code(test.left.value)
-        return ctx.code(test.left) if ctx.value(test.left).kind in (Kind.TEXT, Kind.DEVICE) else None
+        known = ctx.value(test.left).kind in (Kind.TEXT, Kind.DEVICE)
+        return ctx.code(test.left) if known or last_word(test.left).endswith("device") else None
     if not positive or isinstance(test, cst.BooleanOperation):
         return None
     if isinstance(test, cst.Call) and (ctx.qualified(test.func) or "").endswith(".is_nccl_available"):

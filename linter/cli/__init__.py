@@ -1,4 +1,4 @@
-"""The command line: finds the command and hands over; a command's own module is loaded only when it is used."""
+"""The command line: finds the command and hands over; a command's module is loaded only when it is used."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from uncuda import __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("uncuda.cli.check", "find ties to CUDA, and fix them"),
-    "explain": ("uncuda.cli.explain", "what a rule is about, or what a torch API does on each target"),
+    "explain": ("uncuda.cli.explain", "a rule's page, or what a torch API does on each target"),
     "config": ("uncuda.cli.config", "every setting in force for a path, and where it comes from"),
-    "completion": ("uncuda.cli.completion", "a script that completes uncuda's commands and options in your shell"),
+    "completion": (
+        "uncuda.cli.completion",
+        "a script that completes commands and options in your shell",
+    ),
 }
 """Name to module and summary. A module has `parser()`, an ArgumentParser, and `run(arguments)`, an exit code."""
 

@@ -133,7 +133,9 @@ def _run(arguments: Namespace, outputs: list[tuple[str, Path | None]]) -> int:
     )
     if interrupted:
         left = len(gathered.jobs) - len(results)
-        warn(f"uncuda: interrupted: {len(results)} files were dealt with, {left} were not; every file is whole")
+        warn(
+            f"uncuda: interrupted: {len(results)} files were dealt with, {left} were not; every file is whole"
+        )
         return INTERRUPTED
     if arguments.add_ignore is not None:
         return _add_ignores(arguments, run)

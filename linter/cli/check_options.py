@@ -64,7 +64,9 @@ def check_parser() -> ArgumentParser:
     fixes.add_argument("--diff", action="store_true", help="print what --fix would change, change nothing")
     fixes.add_argument("--show-fixes", action="store_true", help="list the fixes that were made")
     fixes.add_argument(
-        "--exit-non-zero-on-fix", action="store_true", help="exit with 1 when a fix was made, even if nothing is left"
+        "--exit-non-zero-on-fix",
+        action="store_true",
+        help="exit with 1 when a fix was made, even if nothing is left",
     )
     fixes.add_argument(
         "--add-ignore",
@@ -86,9 +88,13 @@ def check_parser() -> ArgumentParser:
         metavar="TARGETS",
         help=f"the hardware that counts: {', '.join(t.value for t in Target)} (default: all)",
     )
-    rules.add_argument("--torch-floor", metavar="VERSION", help="the oldest torch that fixed code must run on")
+    rules.add_argument(
+        "--torch-floor", metavar="VERSION", help="the oldest torch that fixed code must run on"
+    )
     severities = [s.value for s in Severity]
-    rules.add_argument("--severity", choices=severities, help="the least grave findings to show (default: warning)")
+    rules.add_argument(
+        "--severity", choices=severities, help="the least grave findings to show (default: warning)"
+    )
     rules.add_argument("--fail-on", choices=severities, help="the least grave findings to exit with 1 for")
 
     output = parser.add_argument_group("output")
@@ -108,14 +114,20 @@ def check_parser() -> ArgumentParser:
     )
     output.add_argument("--statistics", action="store_true", help="only count findings by rule")
     output.add_argument("--show-files", action="store_true", help="list the files that would be checked")
-    output.add_argument("-q", "--quiet", action="store_true", help="print findings only, no totals; no progress")
+    output.add_argument(
+        "-q", "--quiet", action="store_true", help="print findings only, no totals; no progress"
+    )
     output.add_argument("-v", "--verbose", action="store_true", help="say more: settings, timing, tracebacks")
     output.add_argument("--color", choices=("auto", "always", "never"), default="auto")
-    output.add_argument("-e", "--exit-zero", action="store_true", help="exit with 0 even when there are findings")
+    output.add_argument(
+        "-e", "--exit-zero", action="store_true", help="exit with 0 even when there are findings"
+    )
 
     files = parser.add_argument_group("files and settings")
     files.add_argument("--stdin-filename", metavar="PATH", help="the name that standard input goes by")
-    files.add_argument("--exclude", action="append", type=codes, metavar="PATTERNS", help="leave these paths out")
+    files.add_argument(
+        "--exclude", action="append", type=codes, metavar="PATTERNS", help="leave these paths out"
+    )
     files.add_argument(
         "--respect-gitignore",
         action=argparse.BooleanOptionalAction,
@@ -134,7 +146,11 @@ def check_parser() -> ArgumentParser:
     files.add_argument("--isolated", action="store_true", help="ignore all settings files")
     files.add_argument("--no-cache", action="store_true", help="neither read nor write the cache")
     files.add_argument(
-        "-j", "--jobs", type=_positive, metavar="N", help="processes to use at most (default: one a processor)"
+        "-j",
+        "--jobs",
+        type=_positive,
+        metavar="N",
+        help="processes to use at most (default: one a processor)",
     )
     # For comparing the two ways of parsing.
     parser.add_argument("--cst", choices=("islands", "whole"), default="islands", help=argparse.SUPPRESS)

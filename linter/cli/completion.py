@@ -93,7 +93,7 @@ def _bash(commands: dict[str, tuple[str, list[_Option], tuple[str, ...]]]) -> st
             if o.choices and o.takes_value
         ]
         values += [
-            f"        {'|'.join(o.names)}) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;"
+            f'        {"|".join(o.names)}) COMPREPLY=($(compgen -f -- "$cur")); return ;;'
             for o in options
             if o.wants_path
         ]
@@ -142,7 +142,11 @@ def _zsh(commands: dict[str, tuple[str, list[_Option], tuple[str, ...]]]) -> str
             action = ""
             if option.takes_value:
                 inner = (
-                    f"({' '.join(option.choices)})" if option.choices else "_files" if option.wants_path else ""
+                    f"({' '.join(option.choices)})"
+                    if option.choices
+                    else "_files"
+                    if option.wants_path
+                    else ""
                 )
                 action = f":value:{inner}"
             for one in option.names:

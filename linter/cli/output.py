@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import TextIO
 
 
@@ -54,7 +55,5 @@ def write_bytes(data: bytes) -> None:
 
 def warn(text: str) -> None:
     """Writes a line to standard error."""
-    try:
+    with suppress(OSError, ValueError):
         write(text if text.endswith("\n") else text + "\n", sys.stderr)
-    except (OSError, ValueError):
-        pass

@@ -32,7 +32,8 @@ class Progress:
         self._last = now
         if self._bar is None:
             self._start()
-        assert self._bar is not None and self._task is not None
+        assert self._bar is not None
+        assert self._task is not None
         self._bar.update(self._task, completed=done)
         self._bar.refresh()
 

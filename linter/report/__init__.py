@@ -1,4 +1,4 @@
-"""The report formats, by the names that `--output-format` takes. Each module is loaded when it is asked for."""
+"""The report formats, by the names that `--output-format` takes. A format's module is loaded when asked for."""
 
 from __future__ import annotations
 

@@ -19,9 +19,7 @@ def header(file: FileResult, placed: Placed, style: Style, unsafe: bool) -> str:
         star = f" {style.paint('[**]', 'cyan')}"
     colon = style.paint(":", "dim")
     code = style.paint(placed.finding.code, "red" if placed.severity.value == "error" else "yellow")
-    where = (
-        f"{style.paint(visible(file.display), 'bold')}{colon}{placed.start.row}{colon}{placed.start.column}{colon}"
-    )
+    where = f"{style.paint(visible(file.display), 'bold')}{colon}{placed.start.row}{colon}{placed.start.column}{colon}"
     return f"{where} {code}{star} {visible(placed.finding.message)}"
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 
 from uncuda.findings import Edit, Fix
 from uncuda.fixes.apply import apply
 from uncuda.report.ansi import Style, marked_line
 from uncuda.results import Placed
-from uncuda.source import Lines
 
 MARKED_LINES = 4
 """A tie over more lines than this is underlined on its first ones only."""
@@ -16,22 +16,42 @@ DIFF_LINES = 12
 """A fix's diff is cut after this many lines."""
 
 
-def line_of(lines: Lines, row: int) -> str:
-    """A row's text without its line ending; empty past the end."""
-    try:
-        return lines.line(row).rstrip("\r\n")
-    except IndexError:
-        return ""
+_BREAK = re.compile(r"\r\n|\r|\n")
 
 
-def frame(lines: Lines, placed: Placed, style: Style, rows: int) -> list[str]:
-    """The finding's lines, one line of context on each side, the tie underlined.
+class Code:
+    """A text with the offsets where its rows start; rows end as in Python, not as in `splitlines`."""
 
-    `rows` is the number of rows of the text.
-    """
+    __slots__ = ("starts", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.starts = [0, *(match.end() for match in _BREAK.finditer(text))]
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are, an empty last one left out."""
+        return max(1, len(self.starts) - (self.starts[-1] == len(self.text)))
+
+    def row(self, number: int) -> str:
+        """A row's text without its ending; empty past the end."""
+        if not 1 <= number <= len(self.starts):
+            return ""
+        stop = self.starts[number] if number < len(self.starts) else len(self.text)
+        return self.text[self.starts[number - 1] : stop].rstrip("\r\n")
+
+
+def gutter_of(code: Code, placed: Placed) -> int:
+    """How many cells the row numbers of the finding's frame take."""
+    return len(str(min(code.rows, placed.end.row + 1, placed.start.row + MARKED_LINES)))
+
+
+def frame(code: Code, placed: Placed, style: Style) -> list[str]:
+    """The finding's lines, one line of context on each side, the tie underlined."""
+    rows = code.rows
     first, last = placed.start.row, placed.end.row
     shown_last = min(last, first + MARKED_LINES - 1)
-    gutter = len(str(min(rows, shown_last + 1)))
+    gutter = gutter_of(code, placed)
     room = max(20, style.width - gutter - 3)
     bar = style.paint("|", "blue")
     blank = f"{' ' * gutter} {bar}"
@@ -39,13 +59,13 @@ def frame(lines: Lines, placed: Placed, style: Style, rows: int) -> list[str]:
     out = [blank]
 
     def plain(row: int) -> None:
-        text, _, _ = marked_line(line_of(lines, row), 0, 0, style, room)
+        text, _, _ = marked_line(code.row(row), 0, 0, style, room)
         out.append(f"{style.paint(f'{row:>{gutter}}', 'blue')} {bar} {text}".rstrip())
 
-    if first > 1 and line_of(lines, first - 1).strip():
+    if first > 1 and code.row(first - 1).strip():
         plain(first - 1)
     for row in range(first, shown_last + 1):
-        line = line_of(lines, row)
+        line = code.row(row)
         indent = len(line) - len(line.lstrip())
         start = placed.start.column - 1 if row == first else indent
         end = placed.end.column - 1 if row == last else len(line.rstrip())
@@ -56,13 +76,13 @@ def frame(lines: Lines, placed: Placed, style: Style, rows: int) -> list[str]:
     if shown_last < last:
         left = last - shown_last
         out.append(f"{blank} {style.paint(f'{style.ellipsis} {left} more lines of it', 'dim')}")
-    elif last < rows and line_of(lines, last + 1).strip():
+    elif last < rows and code.row(last + 1).strip():
         plain(last + 1)
     return out
 
 
 def _regions(starts: list[int], edits: list[Edit], size: int) -> list[tuple[int, int, list[Edit]]]:
-    """Runs of whole lines that edits change, as `(start offset, end offset, edits)`; neighbours are joined."""
+    """Runs of whole lines that edits change: `(start offset, end offset, edits)`; neighbours are joined."""
     regions: list[tuple[int, int, list[Edit]]] = []
     for edit in sorted(edits, key=lambda e: (e.start, e.end)):
         top = bisect_right(starts, edit.start) - 1
@@ -103,11 +123,9 @@ def _changed_span(old: str, new: str) -> tuple[int, int]:
     return start, len(new) - tail
 
 
-def preview(text: str, starts: list[int], fix: Fix, style: Style) -> list[str]:
-    """A fix as a small diff: removed and added lines with their row numbers.
-
-    `starts` are the offsets where the rows of `text` start.
-    """
+def preview(code: Code, fix: Fix, style: Style) -> list[str]:
+    """A fix as a small diff: removed and added lines with their row numbers."""
+    text, starts = code.text, code.starts
     edits = list(dict.fromkeys(fix.edits))
     out: list[str] = []
     grown = 0

@@ -5,10 +5,9 @@ from __future__ import annotations
 from uncuda.findings import Applicability, Outcome
 from uncuda.report.ansi import Style, visible
 from uncuda.report.concise import header
-from uncuda.report.frame import frame, preview
+from uncuda.report.frame import Code, frame, gutter_of, preview
 from uncuda.report.summary import totals
 from uncuda.results import FileResult, Placed, Run, dotted, grouped_outcomes
-from uncuda.source import Lines
 
 _PAINT = {
     Outcome.CRASH: "red",
@@ -25,21 +24,6 @@ _TRUST = {
 }
 
 
-def line_starts(text: str) -> list[int]:
-    """Offsets where the rows of a Python source start (`\\n`, `\\r\\n` and a lone `\\r` end a row)."""
-    starts = [0]
-    at = 0
-    if "\r" not in text:
-        while (at := text.find("\n", at)) != -1:
-            at += 1
-            starts.append(at)
-        return starts
-    for index, char in enumerate(text):
-        if char == "\n" or (char == "\r" and text[index + 1 : index + 2] != "\n"):
-            starts.append(index + 1)
-    return starts
-
-
 def consequence(file: FileResult, placed: Placed, style: Style) -> str:
     """`crash: cpu, ascend · works: rocm`, or nothing when no outcome is known."""
     groups = grouped_outcomes(placed.finding, file.targets)
@@ -49,16 +33,12 @@ def consequence(file: FileResult, placed: Placed, style: Style) -> str:
     )
 
 
-def _finding(
-    run: Run, file: FileResult, placed: Placed, style: Style, code: tuple[Lines, str, list[int]] | None
-) -> list[str]:
+def _finding(run: Run, file: FileResult, placed: Placed, style: Style, code: Code | None) -> list[str]:
     out = [header(file, placed, style, run.unsafe)]
     gutter = 1
     if code is not None:
-        lines, text, starts = code
-        rows = len(starts)
-        out += frame(lines, placed, style, rows)
-        gutter = len(str(min(rows, placed.end.row + 1)))
+        out += frame(code, placed, style)
+        gutter = gutter_of(code, placed)
     bar = f"{' ' * gutter} {style.paint('=', 'blue')}"
     why = run.summaries().get(placed.finding.code)
     if why:
@@ -73,7 +53,7 @@ def _finding(
         out.append(f"{bar} {label} ({_TRUST[fix.applicability]}{floor}): {visible(fix.title)}")
         if code is not None and fix.edits:
             indent = " " * (gutter + 3)
-            out += [indent + line for line in preview(code[1], code[2], fix, style)]
+            out += [indent + line for line in preview(code, fix, style)]
     return out
 
 
@@ -84,6 +64,6 @@ def render(run: Run, style: Style) -> str:
         if not file.findings:
             continue
         text = file.text()
-        code = None if text is None else (Lines(text), text, line_starts(text))
+        code = None if text is None else Code(text)
         blocks += ["\n".join(_finding(run, file, placed, style, code)) + "\n" for placed in file.findings]
     return "\n".join([*blocks, "\n".join(totals(run, style)) + "\n"])

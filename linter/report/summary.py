@@ -56,7 +56,8 @@ def totals(run: Run, style: Style) -> list[str]:
         out.append(style.paint(text, "green") + tail + ".")
     if failed:
         out.append(
-            style.paint(f"{plural(failed, 'file')} could not be dealt with", "red") + " (see the errors above)."
+            style.paint(f"{plural(failed, 'file')} could not be dealt with", "red")
+            + " (see the errors above)."
         )
     return out
 

@@ -1,0 +1,457 @@
+"""Questions whether something is on CUDA: `device.type == "cuda"`, `x.is_cuda`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import libcst as cst
+from uncuda.bindings import dotted
+from uncuda.context import Context
+from uncuda.findings import Category
+from uncuda.fixes.builder import CannotFix, FixBuilder
+from uncuda.flow import Kind, Value, Which, argument, device_text, string_value
+from uncuda.portable import mentions_cuda
+from uncuda.rules._literals import cuda_object, cuda_text, in_cuda_class, names_device
+from uncuda.rules.base import Applicability, Bad, Good, Rule
+from uncuda.walk import walk
+
+_AVAILABLE = "torch.accelerator.is_available()"
+_TYPE = "torch.accelerator.current_accelerator().type"
+_SAME = f"{_AVAILABLE} and {{}} == {_TYPE}"
+_UNSAFE = (
+    "Unsafe: what the answer leads to may be CUDA-only. Not offered while the code behind the question holds ties "
+    "to CUDA, and not where CUDA kernels (Triton, extensions) are at work. With CUDA, and without any accelerator, the "
+    "answer stays the same."
+)
+_OTHERS = frozenset("xpu npu mps hpu mlu musa xla mtia privateuseone gaudi tpu xm maia gcu sdaa".split())
+_KERNELS = re.compile(
+    r"^[ \t]*(?:import|from)[ \t]+(?:triton|tilelang|cupy|pycuda|cuda|numba|\w*(?:_cuda|_kernels?|_ext)\b)"
+    r"|\bload_inline\b|\bcpp_extension\b|\btorch\.ops\.",
+    re.M,
+)
+
+
+class CudaDeviceComparison(Rule):
+    """`device.type == "cuda"` is False on every other accelerator: the branch for the accelerator is not taken.
+
+    Nothing raises; the program takes the path that was meant for the CPU. Where the branch is portable, the question
+    that was meant is whether this is the accelerator. Where CUDA-only kernels stand behind it, the question is right
+    and stays. A test that names other accelerators too is reported as a place to look at.
+    """
+
+    code = "UC110"
+    name = "cuda-device-comparison"
+    triggers = ("cuda",)
+    effort = 1
+    priority = 45
+    fix_safety = _UNSAFE
+    sources = ("torch 2.13.0, executed", "pitfalls: naive comparison with the selected device is True on the CPU")
+    bad = (
+        Bad(
+            'import torch\n\n\ndef f(x):\n    if x.device.type == "cuda":\n        x = x.half()\n    return x\n',
+            f"import torch\n\n\ndef f(x):\n    if {_SAME.format('x.device.type')}:\n        x = x.half()\n    return x\n",
+            Applicability.UNSAFE,
+        ),
+        Bad(
+            'import torch\n\n\ndef f(device):\n    return device != "cuda"\n',
+            "import torch\n\n\ndef f(device):\n"
+            f"    return not {_AVAILABLE} or device != {_TYPE}\n",
+            Applicability.UNSAFE,
+            id="not-equal",
+        ),
+        Bad(
+            'import torch\n\ndevice = torch.device("cuda" if torch.cuda.is_available() else "cpu")\n'
+            'pin = device.type == "cuda"\n',
+            'import torch\n\ndevice = torch.device("cuda" if torch.cuda.is_available() else "cpu")\n'
+            'pin = device.type != "cpu"\n',
+            Applicability.UNSAFE,
+            id="selected",
+        ),
+        Bad(
+            'import torch\n\n\ndef f(x, y):\n    return y and "cuda" in str(x.device)\n',
+            "import torch\n\n\ndef f(x, y):\n"
+            f"    return y and ({_AVAILABLE} and {_TYPE} in str(x.device))\n",
+            Applicability.UNSAFE,
+            id="in-text",
+        ),
+        Bad(
+            "import torch\n\n\ndef f(args):\n    use = args.device.startswith('cuda')\n    return use\n",
+            "import torch\n\n\ndef f(args):\n"
+            f"    use = {_AVAILABLE} and args.device.startswith({_TYPE})\n    return use\n",
+            Applicability.UNSAFE,
+            id="startswith",
+        ),
+        Bad(
+            "import torch\n\n\ndef f(x):\n    return x.device == torch.device('cuda', 0)\n",
+            "import torch\n\n\ndef f(x):\n"
+            f"    return {_AVAILABLE} and x.device == torch.device({_TYPE}, 0)\n",
+            Applicability.UNSAFE,
+            id="object",
+        ),
+        Bad(
+            'def f(x):\n    if x.device.type == "cuda":\n        return my_cuda_kernel(x)\n    return x\n',
+            None,
+            id="kernel",
+        ),
+        Bad("def f(x):\n    return x.device.type in ('cuda', 'xpu')\n", None, id="others-too"),
+        Bad(
+            "def f(d):\n    if d.type == 'npu':\n        return 1\n    elif d.type == 'cuda':\n        return 2\n    return 3\n",
+            None,
+            id="elif",
+        ),
+        Bad(
+            "def f(device):\n    match device.type:\n        case 'cuda':\n            return 1\n        case _:\n            return 2\n",
+            None,
+            id="match",
+        ),
+        Bad("def f(x):\n    return x.device.type == 'cuda'\n", None, floor=(2, 5), id="floor"),
+    )
+    good = (
+        Good("x = device.type == 'cpu'\n"),
+        Good("x = backend == 'cuda'\n", "not a device"),
+        Good("x = 'cuda' in requirements\n", "prose"),
+        Good("x = name.startswith('cuda')\n", "a file, perhaps"),
+        Good("x = 'cuda' in config\n", "a dict key"),
+        Good("x = 'cuda' in sys.modules\n", "a module"),
+        Good("import torch\n\nx = torch.device(kind) == device\n"),
+        Good("x = device.type != 'cpu'\n", "portable already"),
+        Good("# if device.type == 'cuda':\nx = 1\n", "a comment"),
+        Good("x = 'cuda out of memory' in str(error)\n", "a message"),
+        Good("class CudaBackend:\n    def ok(self, d):\n        return d.type == 'cuda'\n", "the CUDA side of an interface"),
+        Good("match word.kind:\n    case 'cudagraph':\n        x = 1\n"),
+    )  # fmt: skip
+
+    def visit_Comparison(self, node: cst.Comparison, ctx: Context) -> None:
+        if len(node.comparisons) != 1 or ctx.is_claimed(node):
+            return
+        operator, right = node.comparisons[0].operator, node.comparisons[0].comparator
+        if isinstance(operator, (cst.Equal, cst.NotEqual)):
+            for literal, other in ((right, node.left), (node.left, right)):
+                if _is_cuda(literal, ctx) and device_like(other, ctx):
+                    self._tell(node, literal, ctx)
+                    return
+        elif isinstance(operator, (cst.In, cst.NotIn)):
+            if _is_cuda(node.left, ctx) and string_value(node.left) is not None and device_like(right, ctx):
+                self._tell(node, node.left, ctx)
+                return
+            literals = [e.value for e in getattr(right, "elements", ()) if _is_cuda(e.value, ctx)]
+            if literals and isinstance(right, (cst.Tuple, cst.List, cst.Set)) and device_like(node.left, ctx):
+                self._tell(node, literals[0], ctx, right)
+
+    def visit_Call(self, node: cst.Call, ctx: Context) -> None:
+        func = node.func
+        if not isinstance(func, cst.Attribute) or func.attr.value != "startswith" or len(node.args) != 1:
+            return
+        literal = node.args[0].value
+        if string_value(literal) in ("cuda", "cuda:") and device_like(func.value, ctx):
+            self._tell(node, literal, ctx)
+
+    def visit_Match(self, node: cst.Match, ctx: Context) -> None:
+        if not device_like(node.subject, ctx) or in_cuda_class(ctx):
+            return
+        for case in node.cases:
+            pattern = case.pattern
+            parts = [o.pattern for o in pattern.patterns] if isinstance(pattern, cst.MatchOr) else [pattern]
+            for part in parts:
+                if isinstance(part, cst.MatchValue) and cuda_text(part.value) is not None:
+                    handled = any(_names_others(c.pattern) for c in node.cases)
+                    ctx.report(
+                        self,
+                        part.value,
+                        "this case is not taken on other accelerators",
+                        symbol='device.type == "cuda"',
+                        category=Category.POTENTIAL if handled else None,
+                    )
+
+    def _tell(
+        self, node: cst.BaseExpression, literal: cst.BaseExpression, ctx: Context, several: cst.BaseExpression | None = None
+    ) -> None:
+        if in_cuda_class(ctx) or ctx.is_claimed(node):
+            return
+        handled = handles_others(node, ctx)
+        ctx.report(
+            self,
+            node,
+            f"`{_short(ctx.code(node))}` knows no accelerator but CUDA"
+            if not handled
+            else f"`{_short(ctx.code(node))}` lists the accelerators that it knows",
+            symbol='device.type == "cuda"',
+            claims=(literal,) if several is None else (several,),
+            category=Category.POTENTIAL if handled else None,
+            fix=None if handled or several is not None else lambda fix: self._fix(fix, node, literal),
+            title="Ask whether it is the accelerator",
+        )
+
+    def _fix(self, fix: FixBuilder, node: cst.BaseExpression, literal: cst.BaseExpression) -> None:
+        ctx = fix.ctx
+        fix.unsafe()
+        refuse_kernels(node, ctx)
+        fix.needs((2, 6))
+        spelling = fix.spelling()
+        current = f"{spelling.torch}.accelerator.current_accelerator()"
+        new = _portable_literal(fix, literal, current)
+        negated = False
+        if isinstance(node, cst.Comparison):
+            target = node.comparisons[0]
+            negated = isinstance(target.operator, (cst.NotEqual, cst.NotIn))
+            other = target.comparator if literal is node.left else node.left
+            if _is_equality(target.operator) and string_value(literal) == "cuda":
+                value = ctx.value(other)
+                if value.kind is Kind.TEXT and value.which in (Which.CUDA_OR_CPU, Which.SELECTED) and not value.index:
+                    fix.replace(node, f'{fix.code(other)} {"==" if negated else "!="} "cpu"')
+                    return
+            left, right = fix.code(node.left), fix.code(target.comparator)
+            if literal is node.left:
+                left = new
+            else:
+                right = new
+            sign = ctx.code(target.operator).strip()
+            asked = f"{left} {sign} {right}"
+        else:
+            assert isinstance(node, cst.Call)
+            asked = f"{fix.code(node.func)}({new})"
+        if negated:
+            fix.replace(node, f"not {spelling.available} or {asked}")
+        else:
+            fix.replace(node, f"{spelling.available} and {asked}")
+
+
+def _is_equality(operator: cst.BaseCompOp) -> bool:
+    return isinstance(operator, (cst.Equal, cst.NotEqual))
+
+
+def _is_cuda(node: cst.BaseExpression, ctx: Context) -> bool:
+    return cuda_text(node) is not None or cuda_object(node, ctx) is not None or string_value(node) == "cuda:"
+
+
+def _portable_literal(fix: FixBuilder, literal: cst.BaseExpression, current: str) -> str:
+    """The accelerator, where one is known to be there, for the literal in a comparison."""
+    if isinstance(literal, cst.Call) and cuda_object(literal, fix.ctx) is not None:
+        index = argument(literal, "index", 1)
+        if index is not None:
+            return f"{fix.name('torch')}.device({current}.type, {fix.code(index.value)})"
+        inner = literal.args[0].value
+        value = device_text(inner)
+        if value is None or value.index == "?":
+            raise CannotFix("the index is computed")
+        return f"{fix.name('torch')}.device({current}.type, {value.index})" if value.index else current
+    text = string_value(literal)
+    if text is None:
+        raise CannotFix("the index is computed")
+    rest = text.removeprefix("cuda")
+    return f'f"{{{current}.type}}{rest}"' if rest else f"{current}.type"
+
+
+def device_like(node: cst.BaseExpression, ctx: Context) -> bool:
+    """Does `node` hold a device, its type or its text, as far as flow and its name tell?"""
+    value: Value = ctx.value(node)
+    if value.kind in (Kind.DEVICE, Kind.TEXT):
+        return device_text(node) is None
+    match node:
+        case cst.Name(name):
+            return names_device(name)
+        case cst.Attribute(attr=cst.Name("type")):
+            return True
+        case cst.Attribute(attr=cst.Name(name)):
+            return names_device(name)
+        case cst.Call(func=cst.Name("str" | "repr"), args=[cst.Arg(value=inner)]):
+            return device_like(inner, ctx)
+        case cst.Call(func=cst.Attribute(value=inner, attr=cst.Name("lower" | "strip" | "split" | "partition"))):
+            return device_like(inner, ctx)
+        case cst.Call(func=func):
+            if ctx.qualified(func) == "torch.device":
+                return True
+            last = func.attr.value if isinstance(func, cst.Attribute) else getattr(func, "value", "")
+            return names_device(last)
+        case cst.Subscript(value=inner):
+            if isinstance(inner, cst.Call):
+                return device_like(inner, ctx)
+            match node.slice:
+                case [cst.SubscriptElement(slice=cst.Index(value=key))]:
+                    return names_device(string_value(key) or "")
+            return False
+        case cst.FormattedString(parts=[cst.FormattedStringExpression(expression=inner)]):
+            return device_like(inner, ctx)
+        case cst.IfExp():
+            return device_like(node.body, ctx) and device_like(node.orelse, ctx)
+        case _:
+            return False
+
+
+def _short(code: str) -> str:
+    line = " ".join(code.split())
+    return line if len(line) <= 60 else f"{line[:57]}…"
+
+
+# -- the other accelerators --------------------------------------------------------------------------------
+
+
+def _names_others(node: cst.CSTNode) -> bool:
+    for item in walk(node):
+        if isinstance(item, cst.SimpleString):
+            text = (string_value(item) or "").partition(":")[0]
+            if text in _OTHERS:
+                return True
+        elif isinstance(item, (cst.Name, cst.Attribute)):
+            name = item.value if isinstance(item, cst.Name) else item.attr.value
+            if name.removeprefix("is_").removesuffix("_available") in _OTHERS:
+                return True
+    return False
+
+
+def handles_others(node: cst.CSTNode, ctx: Context) -> bool:
+    """Does the condition that `node` stands in, or the `if` chain around it, name other accelerators?"""
+    path = [*ctx.ancestors, node]
+    top: cst.CSTNode = node
+    for depth in range(len(path) - 2, -1, -1):
+        above, below = path[depth], path[depth + 1]
+        if isinstance(above, (cst.BooleanOperation, cst.UnaryOperation, cst.Comparison)):
+            top = above
+            continue
+        if isinstance(above, (cst.If, cst.IfExp)) and below is above.test:
+            if any(_names_others(test) for test in _chain(above, path[:depth])):
+                return True
+        break
+    return _names_others(top)
+
+
+def _chain(node: cst.If | cst.IfExp, path: list[cst.CSTNode]) -> Iterator[cst.CSTNode]:
+    """The conditions of the whole if/elif chain, or nest of conditionals, that `node` belongs to."""
+    first: cst.CSTNode = node
+    for above in reversed(path):
+        if isinstance(above, (cst.If, cst.IfExp)) and above.orelse is first:
+            first = above
+        else:
+            break
+    item: object = first
+    while isinstance(item, (cst.If, cst.IfExp)):
+        yield item.test
+        item = item.orelse
+
+
+def refuse_kernels(node: cst.CSTNode, ctx: Context) -> None:
+    """Raises CannotFix where CUDA-only code stands behind the question `node`."""
+    path = [*ctx.ancestors, node]
+    for depth in range(len(path) - 2, -1, -1):
+        above, below = path[depth], path[depth + 1]
+        if isinstance(above, cst.BooleanOperation):
+            if mentions_cuda([n for n in (above.left, above.right) if n is not below], ctx):
+                raise CannotFix("the condition asks for CUDA in another way too")
+        elif isinstance(above, cst.IfExp) and below is above.test:
+            if mentions_cuda([above.body, above.orelse], ctx):
+                raise CannotFix("the expression holds other ties")
+            return
+        elif isinstance(above, cst.If) and below is above.test:
+            suites: list[cst.CSTNode] = [above.body]
+            if isinstance(above.orelse, cst.Else):
+                suites.append(above.orelse)
+            if mentions_cuda(suites, ctx):
+                raise CannotFix("the block holds ties to CUDA")
+            if _raises(above.body):
+                _refuse_kernel_file(ctx)
+            return
+        elif isinstance(above, cst.Assert):
+            _refuse_kernel_file(ctx)
+            return
+        elif isinstance(above, (cst.BaseSmallStatement, cst.BaseCompoundStatement)):
+            if _KERNELS.search(ctx.index.text):
+                raise CannotFix("the file brings CUDA kernels")
+            return
+
+
+def _raises(suite: cst.BaseSuite) -> bool:
+    return any(isinstance(n, cst.Raise) for n in walk(suite))
+
+
+def _refuse_kernel_file(ctx: Context) -> None:
+    """A requirement ("must be on CUDA") is right where the function goes on to run CUDA-only code."""
+    function = ctx.function
+    if _KERNELS.search(ctx.index.text) or (function is not None and _goes_on_with_cuda(function, ctx)):
+        raise CannotFix("the function runs CUDA-only code")
+
+
+def _goes_on_with_cuda(function: cst.FunctionDef, ctx: Context) -> bool:
+    here = {id(n) for n in ctx.ancestors}
+    return mentions_cuda([s for s in function.body.body if id(s) not in here], ctx)
+
+
+class IsCuda(Rule):
+    """`x.is_cuda` is False for a tensor on any other accelerator: the branch for the accelerator is not taken.
+
+    Nothing raises; the program takes the path that was meant for the CPU. Where CUDA-only kernels stand behind the
+    question it is right and stays.
+    """
+
+    code = "UC111"
+    name = "is-cuda"
+    triggers = ("is_cuda",)
+    effort = 1
+    priority = 45
+    fix_safety = _UNSAFE
+    sources = ("torch 2.13.0, executed", "knowledge base: torch.Tensor.is_cuda")
+    bad = (
+        Bad(
+            "import torch\n\n\ndef f(x):\n    if x.is_cuda:\n        x = x.half()\n    return x\n",
+            f"import torch\n\n\ndef f(x):\n    if {_SAME.format('x.device.type')}:\n        x = x.half()\n    return x\n",
+            Applicability.UNSAFE,
+        ),
+        Bad(
+            "import torch\n\n\ndef f(model):\n    return not next(model.parameters()).is_cuda\n",
+            "import torch\n\n\ndef f(model):\n"
+            f"    return not ({_SAME.format('next(model.parameters()).device.type')})\n",
+            Applicability.UNSAFE,
+            id="not",
+        ),
+        Bad("import my_ops_ext\n\n\ndef f(x):\n    assert x.is_cuda\n    return my_ops_ext.run(x)\n", None, id="kernel"),
+        Bad("def f(x):\n    return x.is_cuda or x.is_xpu\n", None, id="others-too"),
+        Bad("import torch\n\n\ndef f(x):\n    return x.is_cuda\n", None, floor=(2, 5), id="floor"),
+    )
+    good = (
+        Good("if platform.is_cuda():\n    x = 1\n", "a method of something else"),
+        Good("class A:\n    def __init__(self):\n        self.is_cuda = False\n\n    def f(self):\n        return self.is_cuda\n"),
+        Good("is_cuda = True\nif is_cuda:\n    x = 1\n", "a variable"),
+        Good("def f(x, is_cuda=False):\n    return g(x, is_cuda=is_cuda)\n", "a parameter"),
+        Good('x = {"is_cuda": 1}\n# x.is_cuda\n', "a key, a comment"),
+        Good('print("x.is_cuda")\n', "prose"),
+    )  # fmt: skip
+
+    def visit_Attribute(self, node: cst.Attribute, ctx: Context) -> None:
+        if node.attr.value != "is_cuda" or ctx.is_claimed(node) or in_cuda_class(ctx):
+            return
+        match ctx.parent:
+            case cst.Call(func=func) if func is node:
+                return
+            case cst.AssignTarget() | cst.Del():
+                return
+            case cst.Attribute():
+                return
+            case cst.AnnAssign(target=target) if target is node:
+                return
+            case _:
+                pass
+        if ctx.qualified(node) is not None or ctx.value(node.value).kind is Kind.OBJECT:
+            return
+        if dotted(node.value) == "self" and ctx.owner is not None:
+            if "is_cuda" in ctx.owner.attributes() or "is_cuda" in ctx.owner.methods:
+                return
+        handled = handles_others(node, ctx)
+        ctx.report(
+            self,
+            node,
+            f"`{_short(ctx.code(node))}` knows no accelerator but CUDA",
+            symbol="torch.Tensor.is_cuda",
+            category=Category.POTENTIAL if handled else None,
+            fix=None if handled else lambda fix: self._fix(fix, node),
+            title="Ask whether it is on the accelerator",
+        )
+
+    def _fix(self, fix: FixBuilder, node: cst.Attribute) -> None:
+        fix.unsafe()
+        refuse_kernels(node, fix.ctx)
+        if isinstance(node.value, cst.Name) and node.value.value in ("self", "cls"):
+            raise CannotFix("the class may not have a device")
+        fix.needs((2, 6))
+        spelling = fix.spelling()
+        asked = f"{fix.code(node.value)}.device.type == {spelling.torch}.accelerator.current_accelerator().type"
+        fix.replace(node, f"{spelling.available} and {asked}")
