@@ -72,14 +72,18 @@ def look(job: tuple[Path, bool, Options]) -> Report:
             report.fixable[f"{finding.code} {trust}"] += 1
             row = text.count("\n", 0, finding.start) + 1
             line = text.splitlines()[row - 1].strip() if text else ""
-            report.findings.append(f"{path}:{row}: {finding.code} [{trust}] {finding.message}\n      {line[:160]}")
+            report.findings.append(
+                f"{path}:{row}: {finding.code} [{trust}] {finding.message}\n      {line[:160]}"
+            )
         reference = replace(options, whole_file=True)
         if whole:
             slow = check_text(text, reference)
             if slow != checked:
                 gone = [f for f in slow.findings if f not in checked.findings][:2]
                 new = [f for f in checked.findings if f not in slow.findings][:2]
-                report.problems.append(f"islands differ from the whole file: only whole {gone}, only islands {new}")
+                report.problems.append(
+                    f"islands differ from the whole file: only whole {gone}, only islands {new}"
+                )
         for unsafe in (False, True):
             fixed = fix_text(text, options, unsafe=unsafe)
             if fixed.error:
@@ -89,14 +93,20 @@ def look(job: tuple[Path, bool, Options]) -> Report:
                 report.problems.append(f"fix (unsafe={unsafe}): does not parse any more")
             again = fix_text(fixed.text, options, unsafe=unsafe)
             if again.text != fixed.text:
-                delta = "\n".join(difflib.unified_diff(fixed.text.splitlines(), again.text.splitlines(), lineterm="", n=0))
+                delta = "\n".join(
+                    difflib.unified_diff(fixed.text.splitlines(), again.text.splitlines(), lineterm="", n=0)
+                )
                 report.problems.append(f"fix (unsafe={unsafe}): a second run changes it:\n{delta[:800]}")
             if whole and fix_text(text, reference, unsafe=unsafe).text != fixed.text:
                 report.problems.append(f"fix (unsafe={unsafe}): islands and whole file give different text")
         report.applied = len(fixed.applied)
         report.left = len(fixed.remaining)
         if fixed.text != text:
-            hunks = list(difflib.unified_diff(text.splitlines(), fixed.text.splitlines(), str(path), "", lineterm="", n=1))
+            hunks = list(
+                difflib.unified_diff(
+                    text.splitlines(), fixed.text.splitlines(), str(path), "", lineterm="", n=1
+                )
+            )
             chunk: list[str] = []
             for line in hunks[2:]:
                 if line.startswith("@@") and chunk:
@@ -146,7 +156,9 @@ def main() -> int:
         diffs = sorted(total.diffs)
         for item in rng.sample(diffs, min(args.sample, len(diffs))):
             print("-" * 80 + "\n" + item)
-    print(f"{len(files)} files in {time.monotonic() - start:.1f} s; {with_findings} with findings; {unparsable} unreadable")
+    print(
+        f"{len(files)} files in {time.monotonic() - start:.1f} s; {with_findings} with findings; {unparsable} unreadable"
+    )
     print(f"{sum(total.codes.values())} findings; {total.applied} fixed, {total.left} left")
     for key, count in sorted(total.fixable.items()):
         print(f"  {key:18} {count}")

@@ -202,7 +202,9 @@ def _needs_parentheses(parent: cst.CSTNode, node: cst.CSTNode, text: str) -> boo
         kind = ast.parse(text, mode="eval").body
     except SyntaxError as error:
         raise CannotFix("the new text would not parse") from error
-    if not isinstance(kind, (ast.IfExp, ast.BoolOp, ast.Compare, ast.UnaryOp, ast.BinOp, ast.Lambda, ast.Await)):
+    if not isinstance(
+        kind, (ast.IfExp, ast.BoolOp, ast.Compare, ast.UnaryOp, ast.BinOp, ast.Lambda, ast.Await)
+    ):
         return False
     if isinstance(parent, cst.FormattedStringExpression):
         return isinstance(kind, ast.Lambda)

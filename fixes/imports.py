@@ -90,7 +90,9 @@ def _offset(text: str, starts: list[int], row: int, column: int) -> int:
     return starts[row - 1] + len(line.encode("utf-8", "surrogatepass")[:column].decode("utf-8", "ignore"))
 
 
-def _shrink(text: str, stmt: ast.Import | ast.ImportFrom, gone: set[str], alone: bool, starts: list[int]) -> Edit | None:
+def _shrink(
+    text: str, stmt: ast.Import | ast.ImportFrom, gone: set[str], alone: bool, starts: list[int]
+) -> Edit | None:
     if isinstance(stmt, ast.ImportFrom) and stmt.module == "__future__":
         return None
 
@@ -120,7 +122,12 @@ def _shrink(text: str, stmt: ast.Import | ast.ImportFrom, gone: set[str], alone:
 
 
 def _without(
-    text: str, start: int, end: int, stmt: ast.Import | ast.ImportFrom, kept: list[ast.alias], starts: list[int]
+    text: str,
+    start: int,
+    end: int,
+    stmt: ast.Import | ast.ImportFrom,
+    kept: list[ast.alias],
+    starts: list[int],
 ) -> Edit:
     """The statement with `kept` only; one that goes over several lines loses whole lines where it can."""
 

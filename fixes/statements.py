@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import libcst as cst
+
 from uncuda.context import Context
 from uncuda.findings import TorchVersion
 from uncuda.fixes.builder import CannotFix, FixBuilder, InsertBefore, Replace

@@ -28,9 +28,7 @@ class Spelling:
         `current_accelerator()` alone names the build's accelerator even where none is present, and raises
         on a CPU-only torch 2.6.0; hence the test.
         """
-        return (
-            f"{self.torch}.accelerator.current_accelerator() if {self.available} else {self.torch}.device(\"cpu\")"
-        )
+        return f'{self.torch}.accelerator.current_accelerator() if {self.available} else {self.torch}.device("cpu")'
 
     @property
     def type(self) -> str:

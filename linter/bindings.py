@@ -58,7 +58,9 @@ class _SuiteReader:
         self.order = order
         self.places: dict[int, tuple[int, tuple[int, ...]]] = {}
 
-    def targets(self, target: cst.CSTNode, value: cst.BaseExpression | None, kind: str, block: tuple[int, ...]) -> None:
+    def targets(
+        self, target: cst.CSTNode, value: cst.BaseExpression | None, kind: str, block: tuple[int, ...]
+    ) -> None:
         if isinstance(target, cst.Name):
             self.out.append(
                 Binding(target.value, kind, self.order, value=_const(value) if value else None, block=block)
@@ -199,7 +201,9 @@ class Scope:
                     yield Binding(item.target.value, "assign", 0, value=_const(item.value), block=(-1,))
                 elif isinstance(item, (cst.MatchAs, cst.MatchStar)) and item.name is not None:
                     yield Binding(item.name.value, "other", 0, block=(-1,))
-                elif isinstance(item, cst.ExceptHandler) and item.name and isinstance(item.name.name, cst.Name):
+                elif (
+                    isinstance(item, cst.ExceptHandler) and item.name and isinstance(item.name.name, cst.Name)
+                ):
                     yield Binding(item.name.name.value, "other", 0, block=(-1,))
             yield from (b for b in found if b.name not in outside)
         elif isinstance(node, (cst.ListComp, cst.SetComp, cst.GeneratorExp, cst.DictComp)):

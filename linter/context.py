@@ -133,7 +133,9 @@ class Context:
     def _search(self, node: cst.CSTNode) -> tuple[cst.CSTNode | None, list[cst.CSTNode]]:
         base = self.ancestors[-1] if self.ancestors else None
         for top in reversed([self.ancestors[0]] if base is None else self.ancestors):
-            stack: list[tuple[cst.CSTNode, list[cst.CSTNode]]] = [(top, [*self.ancestors[: self.ancestors.index(top)]])]
+            stack: list[tuple[cst.CSTNode, list[cst.CSTNode]]] = [
+                (top, [*self.ancestors[: self.ancestors.index(top)]])
+            ]
             while stack:
                 item, path = stack.pop()
                 for child in children(item):

@@ -81,7 +81,7 @@ class Devices:
             if not (scope.kind == "class" and inner):
                 names = sorted(
                     (n for n in scope.bindings() if not n.startswith("__")),
-                    key=lambda n: (_PREFERRED.index(n) if n in _PREFERRED else len(_PREFERRED)),
+                    key=lambda n: _PREFERRED.index(n) if n in _PREFERRED else len(_PREFERRED),
                 )
                 for name in names:
                     if not any(_may_be_device(b) for b in scope.bindings()[name]):
@@ -101,7 +101,9 @@ class Devices:
         if inner:
             # A name of an enclosing scope: bound unconditionally there, or a parameter.
             return all(b.block == () for b in reached)
-        place = next((scope.places[id(n)] for n in reversed(self.ctx.ancestors) if id(n) in scope.places), None)
+        place = next(
+            (scope.places[id(n)] for n in reversed(self.ctx.ancestors) if id(n) in scope.places), None
+        )
         if place is None:
             return all(b.block == () for b in reached)
         order, block = place
@@ -197,4 +199,3 @@ def _may_be_device(binding: Binding) -> bool:
 
 def _imported_name(line: str) -> str:
     return line.rstrip().rpartition(" ")[2].partition(".")[0]
-

@@ -105,7 +105,9 @@ def fix_text(
         if checked.error is not None:
             if not applied:
                 return Fixed(start, (), (), f"{checked.error.message} (line {checked.error.row})")
-            return Fixed(start, (), (), f"the fixed text would not parse: {checked.error.message}; nothing was changed")
+            return Fixed(
+                start, (), (), f"the fixed text would not parse: {checked.error.message}; nothing was changed"
+            )
         findings = list(checked.findings) if keep is None else keep(text, checked.findings)
         chosen = choose(f for f in findings if _may_apply(f.fix, unsafe))
         if not chosen:

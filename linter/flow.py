@@ -151,8 +151,14 @@ def device_text(node: cst.CSTNode) -> Value | None:
 def indexed_cuda_text(node: cst.CSTNode) -> cst.BaseExpression | None:
     """The index expression of a computed "cuda:N" text, or None when `node` isn't one."""
     match node:
-        case cst.FormattedString(parts=[cst.FormattedStringText(value="cuda:"), cst.FormattedStringExpression() as part]):
-            return part.expression if part.conversion is None and part.format_spec is None and not part.equal else None
+        case cst.FormattedString(
+            parts=[cst.FormattedStringText(value="cuda:"), cst.FormattedStringExpression() as part]
+        ):
+            return (
+                part.expression
+                if part.conversion is None and part.format_spec is None and not part.equal
+                else None
+            )
         case cst.BinaryOperation(
             left=cst.SimpleString() as head,
             operator=cst.Add(),
@@ -208,7 +214,9 @@ def _own_method(binding: Binding) -> str | None:
 class Flow:
     """Names and values as seen from one place of a tree."""
 
-    def __init__(self, index: FileIndex, scope: Scope, ancestors: Sequence[cst.CSTNode], owner: ClassFacts | None) -> None:
+    def __init__(
+        self, index: FileIndex, scope: Scope, ancestors: Sequence[cst.CSTNode], owner: ClassFacts | None
+    ) -> None:
         self.index = index
         self.scope = scope
         self.ancestors = ancestors
@@ -243,7 +251,12 @@ class Flow:
         for binding in reversed(reached):
             if binding.kind == "import":
                 return binding.target
-        if len(reached) == 1 and reached[0].kind == "assign" and reached[0].value is not None and self._depth < 4:
+        if (
+            len(reached) == 1
+            and reached[0].kind == "assign"
+            and reached[0].value is not None
+            and self._depth < 4
+        ):
             value = reached[0].value()
             if isinstance(value, (cst.Name, cst.Attribute)) and dotted(value) != name:
                 self._depth += 1
@@ -382,7 +395,11 @@ class Flow:
             for item in walk_scope(scope.node.body):
                 called = isinstance(item, cst.Call)
                 func = item.func if isinstance(item, cst.Call) else item
-                if isinstance(func, cst.Attribute) and isinstance(func.value, cst.Name) and func.value.value == name:
+                if (
+                    isinstance(func, cst.Attribute)
+                    and isinstance(func.value, cst.Name)
+                    and func.value.value == name
+                ):
                     kinds.add(_told_by(func.attr.value, called))
         kinds.discard(Kind.UNKNOWN)
         return Value(kinds.pop()) if len(kinds) == 1 else UNKNOWN
@@ -391,7 +408,12 @@ class Flow:
         if isinstance(node.value, cst.Name) and node.value.value == "self" and self.owner is not None:
             return self.member(node.attr.value)
         name = self.qualified(node)
-        if name is not None and name.startswith("torch.") and name.count(".") == 1 and name.endswith("Tensor"):
+        if (
+            name is not None
+            and name.startswith("torch.")
+            and name.count(".") == 1
+            and name.endswith("Tensor")
+        ):
             return UNKNOWN
         base = self.value(node.value)
         match node.attr.value:
@@ -533,7 +555,9 @@ class Flow:
             head, _, rest = base.partition(".")
             full = ".".join(filter(None, [self.index.aliases.get(head, head), rest]))
             if full in ("torch.nn.Module", "torch.nn.modules.Module") or (
-                full.startswith("torch.nn.") and full.rpartition(".")[2][:1].isupper() and full != "torch.nn.Parameter"
+                full.startswith("torch.nn.")
+                and full.rpartition(".")[2][:1].isupper()
+                and full != "torch.nn.Parameter"
             ):
                 return True
             inner = self.index.classes.get(base)

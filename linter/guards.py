@@ -126,7 +126,13 @@ def _earlier_exit(suite: cst.IndentedBlock | cst.Module, below: cst.CSTNode, flo
     return None
 
 
-_SKIP_NAMES = ("require_torch_gpu", "require_cuda", "requires_cuda", "require_torch_multi_gpu", "requires_gpu")
+_SKIP_NAMES = (
+    "require_torch_gpu",
+    "require_cuda",
+    "requires_cuda",
+    "require_torch_multi_gpu",
+    "requires_gpu",
+)
 
 
 def _skips(decorator: cst.Decorator, flow: Flow) -> bool:

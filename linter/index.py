@@ -184,7 +184,7 @@ class _AstIndexer:
         for binding in body:
             found.setdefault(binding.name, []).append(binding)
         for method in node.body:
-            if not isinstance(method, FunctionNode) or not method.args.args and not method.args.posonlyargs:
+            if not isinstance(method, FunctionNode) or (not method.args.args and not method.args.posonlyargs):
                 continue
             me = (*method.args.posonlyargs, *method.args.args)[0].arg
             for stmt in ast.walk(method):
@@ -292,11 +292,15 @@ def from_ast(text: str, tree: ast.Module, lines: Lines) -> FileIndex:
     return FileIndex(text, names, classes, functions, imports, body_start, star, main_guard, orders)
 
 
-def from_cst(text: str, tree: cst.Module, where: Callable[[cst.CSTNode], tuple[int, int]], lines: Lines) -> FileIndex:
+def from_cst(
+    text: str, tree: cst.Module, where: Callable[[cst.CSTNode], tuple[int, int]], lines: Lines
+) -> FileIndex:
     """The same facts from a whole concrete tree. `where` gives a node's offsets."""
     bound, places = bindings_in_suite(tree.body)
     names = _by_name(bound)
-    orders = [places[id(s.body[0] if isinstance(s, cst.SimpleStatementLine) else s)][0] - 1 for s in tree.body]
+    orders = [
+        places[id(s.body[0] if isinstance(s, cst.SimpleStatementLine) else s)][0] - 1 for s in tree.body
+    ]
     classes: dict[str, ClassFacts] = {}
     functions: dict[str, tuple[int, int]] = {}
     imports: list[ImportSite] = []
@@ -356,7 +360,11 @@ def cst_import_bindings(node: cst.Import | cst.ImportFrom) -> Iterator[tuple[str
 
 def class_facts(node: cst.ClassDef) -> ClassFacts:
     """The facts of a class from its concrete tree."""
-    bases = tuple(filter(None, (dotted(_unsubscripted(a.value)) for a in node.bases if a.keyword is None and not a.star)))
+    bases = tuple(
+        filter(
+            None, (dotted(_unsubscripted(a.value)) for a in node.bases if a.keyword is None and not a.star)
+        )
+    )
     body = node.body.body if isinstance(node.body, cst.IndentedBlock) else ()
     methods = [m for m in body if isinstance(m, cst.FunctionDef)]
     cell: list[dict[str, list[Binding]]] = []
@@ -395,7 +403,11 @@ def _cst_class_attributes(node: cst.ClassDef, methods: list[cst.FunctionDef]) ->
             else:
                 continue
             for target in targets:
-                parts = [e.value for e in target.elements] if isinstance(target, (cst.Tuple, cst.List)) else [target]
+                parts = (
+                    [e.value for e in target.elements]
+                    if isinstance(target, (cst.Tuple, cst.List))
+                    else [target]
+                )
                 for item in parts:
                     match item:
                         case cst.Attribute(value=cst.Name(owner), attr=cst.Name(attr)) if owner == me:

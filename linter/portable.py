@@ -11,7 +11,9 @@ from uncuda.bindings import names_read
 from uncuda.context import Context
 from uncuda.walk import is_text_statement, walk
 
-_WORDS = re.compile(r"cuda|cudnn|nccl|nvtx|nvml|nvidia|triton|apex|flash_attn|xformers|tensorrt|cupy|bitsandbytes", re.I)
+_WORDS = re.compile(
+    r"cuda|cudnn|nccl|nvtx|nvml|nvidia|triton|apex|flash_attn|xformers|tensorrt|cupy|bitsandbytes", re.I
+)
 # Reported nowhere and harmless everywhere: a guard around them needs no second look.
 _HARMLESS = re.compile(r"\b(?:torch\.backends\.)?cudnn\.(?:benchmark|deterministic|enabled|allow_tf32)\b")
 
@@ -38,8 +40,23 @@ def _is_message(node: cst.CSTNode, top: cst.CSTNode) -> bool:
     """Is the text something that is only shown: printed, logged, raised?"""
     for call in walk(top):
         if isinstance(call, cst.Call):
-            last = call.func.attr.value if isinstance(call.func, cst.Attribute) else getattr(call.func, "value", "")
-            if last in ("print", "info", "debug", "warning", "warn", "error", "log", "write", "RuntimeError", "ValueError"):
+            last = (
+                call.func.attr.value
+                if isinstance(call.func, cst.Attribute)
+                else getattr(call.func, "value", "")
+            )
+            if last in (
+                "print",
+                "info",
+                "debug",
+                "warning",
+                "warn",
+                "error",
+                "log",
+                "write",
+                "RuntimeError",
+                "ValueError",
+            ):
                 if any(inner is node for inner in walk(call)):
                     return True
     return is_text_statement(top)

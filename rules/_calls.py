@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 
 import libcst as cst
+
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.flow import argument, device_text, indexed_cuda_text

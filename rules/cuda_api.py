@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 
 import libcst as cst
+
 from uncuda.context import Context
 from uncuda.findings import Outcome, Target
 from uncuda.flow import string_value

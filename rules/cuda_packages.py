@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import libcst as cst
+
 from uncuda.bindings import dotted
 from uncuda.context import Context
 from uncuda.findings import Outcome, Target

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import libcst as cst
+
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder, Replace
 from uncuda.fixes.statements import (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import libcst as cst
+
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.flow import argument, string_value
@@ -20,7 +21,9 @@ from uncuda.rules._literals import (
 from uncuda.rules._uses import uses
 from uncuda.rules.base import Applicability, Bad, Good, Rule
 
-_DEVICE = 'torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")'
+_DEVICE = (
+    'torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")'
+)
 _CURRENT = "torch.accelerator.current_accelerator().type"
 _INDEXED = f'torch.device({_CURRENT}, {{}}) if torch.accelerator.is_available() else torch.device("cpu")'
 
@@ -298,12 +301,18 @@ class DefaultCudaTensorType(Rule):
         Good('import torch\n\ntorch.set_default_tensor_type("torch.FloatTensor")\n'),
         Good("import torch\n\ntorch.set_default_tensor_type(torch.DoubleTensor)\n"),
         Good("import torch\n\ntorch.set_default_dtype(torch.float32)\n"),
-        Good("def set_default_tensor_type(x):\n    pass\n\n\nset_default_tensor_type('torch.cuda.FloatTensor')\n"),
+        Good(
+            "def set_default_tensor_type(x):\n    pass\n\n\nset_default_tensor_type('torch.cuda.FloatTensor')\n"
+        ),
         Good('# torch.set_default_tensor_type("torch.cuda.FloatTensor")\nx = 1\n', "a comment"),
     )
 
     def visit_Call(self, node: cst.Call, ctx: Context) -> None:
-        if ctx.is_claimed(node) or ctx.qualified(node.func) != "torch.set_default_tensor_type" or not node.args:
+        if (
+            ctx.is_claimed(node)
+            or ctx.qualified(node.func) != "torch.set_default_tensor_type"
+            or not node.args
+        ):
             return
         given = node.args[0].value
         kinds = [_cuda_kind(choice, ctx) for choice in choices(given, ctx)]
@@ -337,7 +346,7 @@ class DefaultCudaTensorType(Rule):
 
 
 def _cuda_kind(node: cst.BaseExpression, ctx: Context) -> str | None:
-    """"FloatTensor" for torch.cuda.FloatTensor or its text."""
+    """ "FloatTensor" for torch.cuda.FloatTensor or its text."""
     name = string_value(node) or ctx.qualified(node)
     if name is None or not name.startswith("torch.cuda."):
         return None

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 import libcst as cst
+
 from uncuda.bindings import dotted
 from uncuda.context import Context
 from uncuda.findings import Category
@@ -46,7 +47,10 @@ class CudaDeviceComparison(Rule):
     effort = 1
     priority = 45
     fix_safety = _UNSAFE
-    sources = ("torch 2.13.0, executed", "pitfalls: naive comparison with the selected device is True on the CPU")
+    sources = (
+        "torch 2.13.0, executed",
+        "pitfalls: naive comparison with the selected device is True on the CPU",
+    )
     bad = (
         Bad(
             'import torch\n\n\ndef f(x):\n    if x.device.type == "cuda":\n        x = x.half()\n    return x\n',
@@ -55,8 +59,7 @@ class CudaDeviceComparison(Rule):
         ),
         Bad(
             'import torch\n\n\ndef f(device):\n    return device != "cuda"\n',
-            "import torch\n\n\ndef f(device):\n"
-            f"    return not {_AVAILABLE} or device != {_TYPE}\n",
+            f"import torch\n\n\ndef f(device):\n    return not {_AVAILABLE} or device != {_TYPE}\n",
             Applicability.UNSAFE,
             id="not-equal",
         ),
@@ -70,8 +73,7 @@ class CudaDeviceComparison(Rule):
         ),
         Bad(
             'import torch\n\n\ndef f(x, y):\n    return y and "cuda" in str(x.device)\n',
-            "import torch\n\n\ndef f(x, y):\n"
-            f"    return y and ({_AVAILABLE} and {_TYPE} in str(x.device))\n",
+            f"import torch\n\n\ndef f(x, y):\n    return y and ({_AVAILABLE} and {_TYPE} in str(x.device))\n",
             Applicability.UNSAFE,
             id="in-text",
         ),
@@ -165,7 +167,11 @@ class CudaDeviceComparison(Rule):
                     )
 
     def _tell(
-        self, node: cst.BaseExpression, literal: cst.BaseExpression, ctx: Context, several: cst.BaseExpression | None = None
+        self,
+        node: cst.BaseExpression,
+        literal: cst.BaseExpression,
+        ctx: Context,
+        several: cst.BaseExpression | None = None,
     ) -> None:
         if in_cuda_class(ctx) or ctx.is_claimed(node):
             return
@@ -198,7 +204,11 @@ class CudaDeviceComparison(Rule):
             other = target.comparator if literal is node.left else node.left
             if _is_equality(target.operator) and string_value(literal) == "cuda":
                 value = ctx.value(other)
-                if value.kind is Kind.TEXT and value.which in (Which.CUDA_OR_CPU, Which.SELECTED) and not value.index:
+                if (
+                    value.kind is Kind.TEXT
+                    and value.which in (Which.CUDA_OR_CPU, Which.SELECTED)
+                    and not value.index
+                ):
                     fix.replace(node, f'{fix.code(other)} {"==" if negated else "!="} "cpu"')
                     return
             left, right = fix.code(node.left), fix.code(target.comparator)
@@ -257,7 +267,9 @@ def device_like(node: cst.BaseExpression, ctx: Context) -> bool:
             return names_device(name)
         case cst.Call(func=cst.Name("str" | "repr"), args=[cst.Arg(value=inner)]):
             return device_like(inner, ctx)
-        case cst.Call(func=cst.Attribute(value=inner, attr=cst.Name("lower" | "strip" | "split" | "partition"))):
+        case cst.Call(
+            func=cst.Attribute(value=inner, attr=cst.Name("lower" | "strip" | "split" | "partition"))
+        ):
             return device_like(inner, ctx)
         case cst.Call(func=func):
             if ctx.qualified(func) == "torch.device":
@@ -403,7 +415,11 @@ class IsCuda(Rule):
             Applicability.UNSAFE,
             id="not",
         ),
-        Bad("import my_ops_ext\n\n\ndef f(x):\n    assert x.is_cuda\n    return my_ops_ext.run(x)\n", None, id="kernel"),
+        Bad(
+            "import my_ops_ext\n\n\ndef f(x):\n    assert x.is_cuda\n    return my_ops_ext.run(x)\n",
+            None,
+            id="kernel",
+        ),
         Bad("def f(x):\n    return x.is_cuda or x.is_xpu\n", None, id="others-too"),
         Bad("import torch\n\n\ndef f(x):\n    return x.is_cuda\n", None, floor=(2, 5), id="floor"),
     )
@@ -453,5 +469,7 @@ class IsCuda(Rule):
             raise CannotFix("the class may not have a device")
         fix.needs((2, 6))
         spelling = fix.spelling()
-        asked = f"{fix.code(node.value)}.device.type == {spelling.torch}.accelerator.current_accelerator().type"
+        asked = (
+            f"{fix.code(node.value)}.device.type == {spelling.torch}.accelerator.current_accelerator().type"
+        )
         fix.replace(node, f"{spelling.available} and {asked}")

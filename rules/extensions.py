@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import libcst as cst
+
 from uncuda.context import Context
 from uncuda.flow import argument, string_value
 from uncuda.rules._calls import is_imported, is_read, last_word

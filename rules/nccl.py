@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import libcst as cst
+
 from uncuda.context import Context
 from uncuda.rules._calls import is_imported, is_read
 from uncuda.rules.base import Bad, Category, Good, Rule

@@ -9,7 +9,9 @@ from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.flow import Kind, Value, argument, device_text, indexed_cuda_text
 from uncuda.rules.base import Applicability, Bad, Good, Rule
 
-_DEVICE = 'torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")'
+_DEVICE = (
+    'torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")'
+)
 
 
 def index_text(fix: FixBuilder, node: cst.BaseExpression) -> str | None:
@@ -131,7 +133,9 @@ class CudaCall(Rule):
         where = _argument_device(fix, given.value if given is not None else None)
         words = [where]
         for position, arg in enumerate(others):
-            keyword = arg.keyword.value if arg.keyword is not None else ("non_blocking", "memory_format")[position]
+            keyword = (
+                arg.keyword.value if arg.keyword is not None else ("non_blocking", "memory_format")[position]
+            )
             words.append(f"{keyword}={fix.code(arg.value)}")
         fix.replace(func.attr, "to")
         fix.arguments(node, ", ".join(words))
@@ -153,11 +157,22 @@ def _argument_device(fix: FixBuilder, given: cst.BaseExpression | None) -> str:
             return fix.code(given)
         case _:
             pass
-    name = fix.ctx.qualified(given) or (fix.code(given) if isinstance(given, (cst.Name, cst.Attribute)) else "")
+    name = fix.ctx.qualified(given) or (
+        fix.code(given) if isinstance(given, (cst.Name, cst.Attribute)) else ""
+    )
     if isinstance(given, cst.Attribute) and given.attr.value == "device":
         fix.unsafe()
         return fix.code(given)
-    if name.rpartition(".")[2] in ("rank", "local_rank", "gpu", "gpu_id", "device_id", "i", "idx", "device_idx"):
+    if name.rpartition(".")[2] in (
+        "rank",
+        "local_rank",
+        "gpu",
+        "gpu_id",
+        "device_id",
+        "i",
+        "idx",
+        "device_idx",
+    ):
         fix.unsafe()
         return fix.device_with_index(fix.code(given))
     raise CannotFix("the device argument may be None, an index or a device")
@@ -174,7 +189,9 @@ def _can_move(receiver: cst.BaseExpression, ctx: Context) -> bool:
         if found is not None and any(b.kind == "import" for b in found[1]):
             return False
     return not isinstance(receiver, (cst.SimpleString, cst.Integer)) and not (
-        isinstance(receiver, cst.Call) and isinstance(receiver.func, cst.Name) and receiver.func.value == "super"
+        isinstance(receiver, cst.Call)
+        and isinstance(receiver.func, cst.Name)
+        and receiver.func.value == "super"
     )
 
 
@@ -194,7 +211,9 @@ class ToCuda(Rule):
     name = "to-cuda"
     triggers = ("cuda",)
     effort = 1
-    fix_safety = "Safe: `.to()` with a CUDA text always raised without CUDA, and names the same device with it."
+    fix_safety = (
+        "Safe: `.to()` with a CUDA text always raised without CUDA, and names the same device with it."
+    )
     sources = ("torch 2.13.0, executed",)
     bad = (
         Bad(

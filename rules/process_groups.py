@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from enum import Enum, auto
 
 import libcst as cst
+
 from uncuda.context import Context
 from uncuda.findings import Outcome, Target
 from uncuda.fixes.builder import CannotFix, FixBuilder
@@ -418,7 +419,7 @@ class NcclBackend(Rule):
         ctx.report(
             self,
             node,
-            f'the backend "nccl" for every accelerator: it is on CUDA and ROCm only'
+            'the backend "nccl" for every accelerator: it is on CUDA and ROCm only'
             if asks_cpu
             else '"nccl" where CUDA is, else no accelerator\'s own backend',
             symbol=_SYMBOL,

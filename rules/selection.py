@@ -15,8 +15,12 @@ from uncuda.walk import walk
 
 _AVAILABLE = "torch.cuda.is_available"
 _TYPE = "torch.accelerator.current_accelerator().type"
-_SELECT = 'torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")'
-_NO_FLOAT64 = "On a Mac the accelerator is MPS, where code that ran on the CPU before now meets missing float64."
+_SELECT = (
+    'torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")'
+)
+_NO_FLOAT64 = (
+    "On a Mac the accelerator is MPS, where code that ran on the CPU before now meets missing float64."
+)
 
 
 def availability_calls(test: cst.CSTNode, ctx: Context) -> list[cst.Call]:
@@ -259,7 +263,11 @@ class CudaOrCpu(Rule):
         )
 
     def _fix_statement(
-        self, fix: FixBuilder, node: cst.If, suite: cst.BaseSuite, chosen: list[tuple[cst.BaseExpression, Value]]
+        self,
+        fix: FixBuilder,
+        node: cst.If,
+        suite: cst.BaseSuite,
+        chosen: list[tuple[cst.BaseExpression, Value]],
     ) -> None:
         ctx = fix.ctx
         literals = {id(v) for v, _ in chosen}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import libcst as cst
+
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.portable import mentions_cuda
@@ -126,7 +127,7 @@ class CudaTestGate(Rule):
 
     def visit_Call(self, node: cst.Call, ctx: Context) -> None:
         full = ctx.qualified(node.func)
-        if full not in _MARKS and full not in _SKIPS or not node.args or ctx.is_claimed(node):
+        if (full not in _MARKS and full not in _SKIPS) or not node.args or ctx.is_claimed(node):
             return
         test = next(
             (a.value for a in node.args if a.keyword is not None and a.keyword.value == "condition"), None

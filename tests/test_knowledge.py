@@ -14,6 +14,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+
 from uncuda.findings import Outcome, Target
 from uncuda.rules import knowledge
 from uncuda.rules.knowledge import _data, refresh

@@ -18,7 +18,9 @@ BAD = [
     for rule in RULES
     for i, bad in enumerate(rule.bad)
 ]
-GOOD = [pytest.param(rule, good, id=f"{rule.code}-good{i}") for rule in RULES for i, good in enumerate(rule.good)]
+GOOD = [
+    pytest.param(rule, good, id=f"{rule.code}-good{i}") for rule in RULES for i, good in enumerate(rule.good)
+]
 
 
 def options(rule: Rule | None, example: Bad | Good, *, whole: bool = False) -> Options:
@@ -38,7 +40,9 @@ def fixed(rule: Rule, bad: Bad) -> Fixed:
 
 
 def show(want: str, got: str) -> str:
-    return "\n" + "\n".join(difflib.unified_diff(want.splitlines(), got.splitlines(), "want", "got", lineterm=""))
+    return "\n" + "\n".join(
+        difflib.unified_diff(want.splitlines(), got.splitlines(), "want", "got", lineterm="")
+    )
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda r: r.code)
@@ -92,7 +96,7 @@ def test_good_is_left_alone(rule: Rule, good: Good) -> None:
     checked = check_text(good.code, options(rule, good))
     assert checked.error is None
     found: list[Finding] = [f for f in checked.findings if f.code == rule.code]
-    assert not found, f"{good.why or 'not a tie'}: {[good.code[f.start:f.end] for f in found]}"
+    assert not found, f"{good.why or 'not a tie'}: {[good.code[f.start : f.end] for f in found]}"
 
 
 @pytest.mark.parametrize(("rule", "bad"), BAD)
