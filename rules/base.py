@@ -73,6 +73,12 @@ class Rule:
         return inspect.cleandoc(cls.__doc__ or "")
 
     @classmethod
+    def fixability(cls) -> str:
+        """How far its fixes can be trusted, read off its examples: "safe, unsafe", say, or "none"."""
+        kinds = {bad.applicability for bad in cls.bad if bad.fixed is not None}
+        return ", ".join(kind.value for kind in Applicability if kind in kinds) or "none"
+
+    @classmethod
     def handlers(cls) -> dict[str, str]:
         """libcst node type name to the name of the method that wants it."""
         return {name[6:]: name for name in dir(cls) if name.startswith("visit_")}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from uncuda.results import UNPARSABLE, dotted
+from uncuda.housekeeping import HOUSEKEEPING, Housekeeping
+from uncuda.results import dotted
 from uncuda.rules.base import Bad, Rule
 
 
@@ -22,38 +23,19 @@ class Page:
     """The whole page."""
 
 
-_UNPARSABLE = Page(
-    UNPARSABLE,
-    "unparsable-file",
-    "The file can't be parsed, so nothing in it was checked",
-    "The file isn't valid Python (or is nested too deeply), so nothing in it was checked. Python 2 code and "
-    "templates are the usual reasons: fix the file, or exclude it.",
-    "# UC001 unparsable-file\n\nThe file isn't valid Python (or is nested too deeply), so nothing in it was "
-    "checked. Python 2 code and templates are the usual reasons: fix the file, or exclude it.\n",
-)
-
-
 @cache
 def pages() -> dict[str, Page]:
     """Every rule's page by code."""
     from uncuda.rules.registry import all_rules
 
     found = {rule.code: _page(rule) for rule in all_rules()}
-    found.setdefault(UNPARSABLE, _UNPARSABLE)
+    found.update({item.code: _house_page(item) for item in HOUSEKEEPING})
     return dict(sorted(found.items()))
 
 
 def page(code: str) -> Page | None:
     """The page of a rule, None for an unknown code."""
     return pages().get(code)
-
-
-def fixability(rule: Rule) -> str:
-    """Whether the rule has fixes and how far they can be trusted, read off its examples."""
-    kinds = {bad.applicability.value for bad in rule.bad if bad.fixed is not None}
-    if not kinds:
-        return "none"
-    return ", ".join(kind for kind in ("safe", "unsafe", "display") if kind in kinds)
 
 
 def _fenced(code: str, language: str = "python") -> str:
@@ -71,13 +53,18 @@ def _example(bad: Bad) -> str:
     return out
 
 
+def _house_page(item: Housekeeping) -> Page:
+    markdown = f"# {item.code} {item.name}\n\n{item.text}\n"
+    return Page(item.code, item.name, item.summary, item.text, markdown)
+
+
 def _page(rule: Rule) -> Page:
     why = rule.why()
     parts = [
         f"# {rule.code} {rule.name}\n",
         f"{why}\n",
         f"Category: {rule.category.value}. Effort by hand: {rule.effort} story points. "
-        f"Fix: {fixability(rule)}.\n",
+        f"Fix: {rule.fixability()}.\n",
     ]
     if rule.bad:
         parts.append("## Reported\n")

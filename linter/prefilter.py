@@ -1,0 +1,55 @@
+"""Tells from a file's bytes that no rule can find anything in it: most files need no parsing."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from functools import cache
+
+from uncuda.housekeeping import HOUSEKEEPING
+from uncuda.rules.catalogue import catalogue
+
+_DECLARATION = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)", re.MULTILINE)
+# What these write below 128 is ASCII, so that the triggers stand there as they are.
+_SAFE_ENCODINGS = re.compile(rb"(?i)utf[-_]?8.*|ascii|us-ascii|latin[-_]?1|iso[-_]8859[-_]\d+.*|cp125\d")
+_WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
+_NOQA = re.compile(rb"(?i)noqa[ \t]*:[^\n]{0,1000}UC\d")
+_HOUSE_TRIGGERS = frozenset(t for item in HOUSEKEEPING for t in item.triggers)
+
+
+@cache
+def triggers(codes: frozenset[str]) -> tuple[bytes, ...]:
+    """The fewest literals that find every trigger of the rules `codes`, housekeeping left out."""
+    every = {t for info in catalogue() if info.code in codes for t in info.triggers} - _HOUSE_TRIGGERS
+    fewest = {t for t in every if not any(o != t and o in t for o in every)}
+    return tuple(sorted((t.encode() for t in fewest), key=lambda t: (len(t), t)))
+
+
+@cache
+def _about_comments(codes: frozenset[str]) -> bool:
+    return any(item.code in codes for item in HOUSEKEEPING if item.triggers)
+
+
+def needs_check(data: bytes, codes: frozenset[str]) -> bool:
+    """Can any of the rules `codes` find something in a file's bytes, or is it no text that Python reads?"""
+    for literal in triggers(codes):
+        if literal in data:
+            return True
+    if _about_comments(codes) and _has_comment(data):
+        return True
+    return b"\0" in data or data.startswith(_WIDE_MARKS) or _hides_text(data)
+
+
+def _has_comment(data: bytes) -> bool:
+    return b"uncuda:" in data or (b"UC" in data and _NOQA.search(data) is not None)
+
+
+def _hides_text(data: bytes) -> bool:
+    """Does it declare an encoding in which a trigger may look different (UTF-7, EBCDIC, …)?"""
+    first = data.find(b"\n")
+    second = data.find(b"\n", first + 1) if first >= 0 else -1
+    head = data if second < 0 else data[:second]
+    if b"coding" not in head:
+        return False
+    found = _DECLARATION.search(head[:4096])
+    return found is not None and _SAFE_ENCODINGS.fullmatch(found.group(1)) is None

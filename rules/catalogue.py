@@ -1,0 +1,65 @@
+"""What there is to know of every rule without loading it (and libcst with it): read from `catalogue.json`.
+
+`python -m uncuda.rules.catalogue` makes that file from the rules; a test holds it against them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+FILE = Path(__file__).with_name("catalogue.json")
+
+
+@dataclass(frozen=True, slots=True)
+class RuleInfo:
+    """A rule in a few words. `fix`: how far its fixes can be trusted ("safe, unsafe"), or "none"."""
+
+    code: str
+    name: str
+    summary: str
+    triggers: tuple[str, ...]
+    category: str
+    effort: int
+    fix: str
+
+
+@cache
+def catalogue() -> tuple[RuleInfo, ...]:
+    """Every rule, and the housekeeping findings, by code."""
+    rows = json.loads(FILE.read_bytes())
+    return tuple(RuleInfo(**{**row, "triggers": tuple(row["triggers"])}) for row in rows)
+
+
+@cache
+def pairs() -> tuple[tuple[str, str], ...]:
+    """Code and name of every rule."""
+    return tuple((info.code, info.name) for info in catalogue())
+
+
+def collect() -> tuple[RuleInfo, ...]:
+    """The catalogue made anew from the rules themselves."""
+    from uncuda.housekeeping import HOUSEKEEPING
+    from uncuda.rules.registry import all_rules
+
+    rules = [
+        RuleInfo(r.code, r.name, r.summary(), tuple(r.triggers), r.category.value, r.effort, r.fixability())
+        for r in all_rules()
+    ]
+    house = [
+        RuleInfo(h.code, h.name, h.summary, h.triggers, h.category.value, h.effort, h.fix)
+        for h in HOUSEKEEPING
+    ]
+    return tuple(sorted([*rules, *house], key=lambda info: info.code))
+
+
+def as_text(infos: tuple[RuleInfo, ...]) -> str:
+    """The content of `catalogue.json`: one rule a line."""
+    rows = ",\n".join(json.dumps(asdict(info), ensure_ascii=False) for info in infos)
+    return f"[\n{rows}\n]\n"
+
+
+if __name__ == "__main__":
+    FILE.write_text(as_text(collect()), encoding="utf-8", newline="\n")
