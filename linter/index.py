@@ -28,6 +28,8 @@ class ClassFacts:
     methods: frozenset[str]
     attributes: Callable[[], dict[str, list[Binding]]] = field(compare=False)
     """`self.x = …` in any method, and `x = …` in the class body."""
+    decorators: tuple[str, ...] = ()
+    """Their names as dotted text, without arguments."""
 
 
 @dataclass(frozen=True)
@@ -154,8 +156,8 @@ class _AstIndexer:
                 case ast.AugAssign():
                     self.targets(stmt.target, None, "other", out)
                 case ast.Import() | ast.ImportFrom():
-                    for name, target in import_bindings(stmt):
-                        out.append(Binding(name, "import", self.order, target=target))
+                    for name, imported in import_bindings(stmt):
+                        out.append(Binding(name, "import", self.order, target=imported))
                 case ast.FunctionDef() | ast.AsyncFunctionDef():
                     out.append(Binding(stmt.name, "def", self.order))
                 case ast.ClassDef():
@@ -189,12 +191,13 @@ class _AstIndexer:
             me = (*method.args.posonlyargs, *method.args.args)[0].arg
             for stmt in ast.walk(method):
                 targets: list[ast.expr]
+                value: ast.expr | None
                 if isinstance(stmt, ast.Assign):
                     targets, value = stmt.targets, stmt.value
                 elif isinstance(stmt, ast.AnnAssign) and stmt.value is not None:
                     targets, value = [stmt.target], stmt.value
                 elif isinstance(stmt, ast.AugAssign):
-                    targets, value = [stmt.target], None  # type: ignore[assignment]
+                    targets, value = [stmt.target], None
                 else:
                     continue
                 for target in targets:
@@ -236,6 +239,10 @@ def _ast_dotted(node: ast.expr) -> str | None:
     return ".".join([node.id, *reversed(parts)])
 
 
+def _ast_decorator(node: ast.expr) -> str | None:
+    return _ast_dotted(node.func if isinstance(node, ast.Call) else node)
+
+
 def _by_name(bound: list[Binding]) -> dict[str, list[Binding]]:
     names: dict[str, list[Binding]] = {}
     for binding in bound:
@@ -274,6 +281,7 @@ def from_ast(text: str, tree: ast.Module, lines: Lines) -> FileIndex:
                     tuple(filter(None, map(_ast_dotted, stmt.bases))),
                     frozenset(m.name for m in stmt.body if isinstance(m, FunctionNode)),
                     attributes,
+                    tuple(filter(None, map(_ast_decorator, stmt.decorator_list))),
                 )
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 functions[stmt.name] = maker.span(stmt)
@@ -374,7 +382,14 @@ def class_facts(node: cst.ClassDef) -> ClassFacts:
             cell.append(_cst_class_attributes(node, methods))
         return cell[0]
 
-    return ClassFacts(node.name.value, bases, frozenset(m.name.value for m in methods), attributes)
+    decorators = tuple(filter(None, (dotted(_called(d.decorator)) for d in node.decorators)))
+    return ClassFacts(
+        node.name.value, bases, frozenset(m.name.value for m in methods), attributes, decorators
+    )
+
+
+def _called(node: cst.BaseExpression) -> cst.BaseExpression:
+    return node.func if isinstance(node, cst.Call) else node
 
 
 def _unsubscripted(node: cst.BaseExpression) -> cst.BaseExpression:
