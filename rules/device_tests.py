@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import libcst as cst
 
@@ -14,6 +13,7 @@ from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.flow import Kind, Value, Which, argument, device_text, string_value
 from uncuda.portable import mentions_cuda
 from uncuda.rules._literals import cuda_object, cuda_text, in_cuda_class, names_device
+from uncuda.rules._others import handles_others, names_others
 from uncuda.rules.base import Applicability, Bad, Good, Rule
 from uncuda.walk import walk
 
@@ -25,7 +25,6 @@ _UNSAFE = (
     "to CUDA, and not where CUDA kernels (Triton, extensions) are at work. With CUDA, and without any accelerator, the "
     "answer stays the same."
 )
-_OTHERS = frozenset("xpu npu mps hpu mlu musa xla mtia privateuseone gaudi tpu xm maia gcu sdaa".split())
 _KERNELS = re.compile(
     r"^[ \t]*(?:import|from)[ \t]+(?:triton|tilelang|cupy|pycuda|cuda|numba|\w*(?:_cuda|_kernels?|_ext)\b)"
     r"|\bload_inline\b|\bcpp_extension\b|\btorch\.ops\.",
@@ -157,7 +156,7 @@ class CudaDeviceComparison(Rule):
             parts = [o.pattern for o in pattern.patterns] if isinstance(pattern, cst.MatchOr) else [pattern]
             for part in parts:
                 if isinstance(part, cst.MatchValue) and cuda_text(part.value) is not None:
-                    handled = any(_names_others(c.pattern) for c in node.cases)
+                    handled = any(names_others(c.pattern) for c in node.cases)
                     ctx.report(
                         self,
                         part.value,
@@ -294,52 +293,6 @@ def device_like(node: cst.BaseExpression, ctx: Context) -> bool:
 def _short(code: str) -> str:
     line = " ".join(code.split())
     return line if len(line) <= 60 else f"{line[:57]}…"
-
-
-# -- the other accelerators --------------------------------------------------------------------------------
-
-
-def _names_others(node: cst.CSTNode) -> bool:
-    for item in walk(node):
-        if isinstance(item, cst.SimpleString):
-            text = (string_value(item) or "").partition(":")[0]
-            if text in _OTHERS:
-                return True
-        elif isinstance(item, (cst.Name, cst.Attribute)):
-            name = item.value if isinstance(item, cst.Name) else item.attr.value
-            if name.removeprefix("is_").removesuffix("_available") in _OTHERS:
-                return True
-    return False
-
-
-def handles_others(node: cst.CSTNode, ctx: Context) -> bool:
-    """Does the condition that `node` stands in, or the `if` chain around it, name other accelerators?"""
-    path = [*ctx.ancestors, node]
-    top: cst.CSTNode = node
-    for depth in range(len(path) - 2, -1, -1):
-        above, below = path[depth], path[depth + 1]
-        if isinstance(above, (cst.BooleanOperation, cst.UnaryOperation, cst.Comparison)):
-            top = above
-            continue
-        if isinstance(above, (cst.If, cst.IfExp)) and below is above.test:
-            if any(_names_others(test) for test in _chain(above, path[:depth])):
-                return True
-        break
-    return _names_others(top)
-
-
-def _chain(node: cst.If | cst.IfExp, path: list[cst.CSTNode]) -> Iterator[cst.CSTNode]:
-    """The conditions of the whole if/elif chain, or nest of conditionals, that `node` belongs to."""
-    first: cst.CSTNode = node
-    for above in reversed(path):
-        if isinstance(above, (cst.If, cst.IfExp)) and above.orelse is first:
-            first = above
-        else:
-            break
-    item: object = first
-    while isinstance(item, (cst.If, cst.IfExp)):
-        yield item.test
-        item = item.orelse
 
 
 def refuse_kernels(node: cst.CSTNode, ctx: Context) -> None:

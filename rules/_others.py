@@ -1,0 +1,74 @@
+"""Code that handles accelerators one by one: does it name others beside CUDA?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import libcst as cst
+
+from uncuda.context import Context
+from uncuda.flow import string_value
+from uncuda.walk import walk
+
+_OTHERS = frozenset("xpu npu mps hpu mlu musa xla mtia privateuseone gaudi tpu xm maia gcu sdaa".split())
+
+
+def names_others(node: cst.CSTNode) -> bool:
+    """Is there a text, a name or an attribute in `node` that stands for another accelerator?"""
+    for item in walk(node):
+        if isinstance(item, cst.SimpleString):
+            if (string_value(item) or "").partition(":")[0] in _OTHERS:
+                return True
+        elif isinstance(item, (cst.Name, cst.Attribute)):
+            name = item.value if isinstance(item, cst.Name) else item.attr.value
+            if name.removeprefix("is_").removesuffix("_available") in _OTHERS:
+                return True
+    return False
+
+
+def handles_others(node: cst.CSTNode, ctx: Context) -> bool:
+    """Does the condition that `node` stands in, or the `if` chain around it, name other accelerators?"""
+    path = [*ctx.ancestors, node]
+    top: cst.CSTNode = node
+    for depth in range(len(path) - 2, -1, -1):
+        above, below = path[depth], path[depth + 1]
+        if isinstance(above, (cst.BooleanOperation, cst.UnaryOperation, cst.Comparison)):
+            top = above
+            continue
+        if isinstance(above, (cst.If, cst.IfExp)) and below is above.test:
+            if any(names_others(item.test) for item in _chain(above, path[:depth])):
+                return True
+        break
+    return names_others(top)
+
+
+def among_others(ctx: Context) -> bool:
+    """Does the place at hand stand in one branch of an `if` chain or `match` of which others are for other
+    accelerators?"""
+    path = ctx.ancestors
+    for depth in range(len(path) - 1, -1, -1):
+        above = path[depth]
+        if isinstance(above, (cst.FunctionDef, cst.ClassDef, cst.Lambda)):
+            return False
+        if isinstance(above, (cst.If, cst.IfExp)):
+            here = path[depth + 1] if depth + 1 < len(path) else None
+            for item in _chain(above, path[:depth]):
+                if names_others(item.test) or (item.body is not here and names_others(item.body)):
+                    return True
+        elif isinstance(above, cst.Match):
+            return any(names_others(case.pattern) for case in above.cases)
+    return False
+
+
+def _chain(node: cst.If | cst.IfExp, path: list[cst.CSTNode]) -> Iterator[cst.If | cst.IfExp]:
+    """The whole if/elif chain, or nest of conditionals, that `node` belongs to, branch by branch."""
+    first: cst.If | cst.IfExp = node
+    for above in reversed(path):
+        if isinstance(above, (cst.If, cst.IfExp)) and above.orelse is first:
+            first = above
+        else:
+            break
+    item: object = first
+    while isinstance(item, (cst.If, cst.IfExp)):
+        yield item
+        item = item.orelse
