@@ -95,8 +95,8 @@ class _SuiteReader:
             case cst.AugAssign():
                 self.targets(stmt.target, None, "other", block)
             case cst.Import() | cst.ImportFrom():
-                for name, target in cst_import_bindings(stmt):
-                    self.out.append(Binding(name, "import", self.order, target=target, block=block))
+                for name, imported in cst_import_bindings(stmt):
+                    self.out.append(Binding(name, "import", self.order, target=imported, block=block))
             case cst.Del():
                 self.targets(stmt.target, None, "other", block)
             case _:
@@ -141,21 +141,19 @@ class _SuiteReader:
 
 def suites(stmt: cst.CSTNode) -> Iterator[cst.IndentedBlock | cst.SimpleStatementSuite]:
     """The suites of a compound statement, in the order body, else, finally, handlers or cases."""
-    rest: list[cst.IndentedBlock | cst.SimpleStatementSuite] = []
-    body = getattr(stmt, "body", None)
-    if isinstance(body, (cst.IndentedBlock, cst.SimpleStatementSuite)):
-        yield body
     orelse = getattr(stmt, "orelse", None)
-    if isinstance(orelse, cst.Else):
-        yield orelse.body
-    elif isinstance(orelse, cst.If):
-        yield cst.IndentedBlock([orelse])
     final = getattr(stmt, "finalbody", None)
+    found: list[object] = [getattr(stmt, "body", None)]
+    if isinstance(orelse, cst.Else):
+        found.append(orelse.body)
+    elif isinstance(orelse, cst.If):
+        found.append(cst.IndentedBlock([orelse]))
     if isinstance(final, cst.Finally):
-        yield final.body
-    for part in (*getattr(stmt, "handlers", ()), *getattr(stmt, "cases", ())):
-        rest.append(part.body)
-    yield from rest
+        found.append(final.body)
+    found.extend(part.body for part in (*getattr(stmt, "handlers", ()), *getattr(stmt, "cases", ())))
+    for suite in found:
+        if isinstance(suite, (cst.IndentedBlock, cst.SimpleStatementSuite)):
+            yield suite
 
 
 def bindings_in_suite(

@@ -17,7 +17,7 @@ from uncuda.findings import Applicability, Edit, Finding, Fix
 from uncuda.fixes.apply import apply, choose
 from uncuda.fixes.builder import InsertBefore, PendingFix, Remove, Replace, ReplaceArguments
 from uncuda.fixes.imports import drop_unused
-from uncuda.index import FileIndex, class_facts, from_ast, from_cst
+from uncuda.index import ClassFacts, FileIndex, class_facts, from_ast, from_cst
 from uncuda.positions import spans
 from uncuda.rules.base import Rule
 from uncuda.rules.registry import all_rules
@@ -310,7 +310,7 @@ class _Walker:
         ctx = self.ctx
         ctx.root = root
         ctx.ancestors[:] = path
-        self._owners: list[object] = []
+        self._owners: list[ClassFacts | None] = []
         for node in nodes:
             if is_text_statement(node):
                 continue

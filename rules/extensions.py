@@ -14,6 +14,7 @@ from uncuda.rules.cuda_packages import alternative
 from uncuda.walk import walk
 
 _EXTENSION = "torch.utils.cpp_extension"
+_CUDA_FLAGS = ("with_cuda", "extra_cuda_cflags")
 _CUDA_SOURCE = re.compile(r"\.cuh?\Z")
 
 
@@ -105,12 +106,11 @@ class CudaExtension(Rule):
                 symbol=full,
             )
         elif full == f"{_EXTENSION}.load":
-            flags = ("with_cuda", "extra_cuda_cflags")
-            if any(_is_set(argument(node, f)) for f in flags) or _names_cuda_sources(node):
+            if any(_is_set(argument(node, f)) for f in _CUDA_FLAGS) or _names_cuda_sources(node):
                 self._load(node, "load", "load(with_cuda=True)", ctx)
         elif full == f"{_EXTENSION}.load_inline":
-            flags = ("with_cuda", "extra_cuda_cflags", "cuda_sources")
-            if any(_is_set(argument(node, f)) for f in flags) or _is_set(argument(node, "cuda_sources", 2)):
+            asked = any(_is_set(argument(node, f)) for f in _CUDA_FLAGS)
+            if asked or _is_set(argument(node, "cuda_sources", 2)):
                 self._load(node, "load_inline", "load_inline(cuda_sources=...)", ctx)
 
     def _load(self, node: cst.Call, name: str, key: str, ctx: Context) -> None:

@@ -72,4 +72,5 @@ def render(run: Run, style: Style) -> str:
     root.set("errors", str(errors))
     ElementTree.indent(root)
     # Character references for what isn't ASCII: the text can then go through any output.
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, "us-ascii").decode() + "\n"
+    body: bytes = ElementTree.tostring(root, "us-ascii")
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{body.decode()}\n'
