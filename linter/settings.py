@@ -54,7 +54,7 @@ DEFAULT_EXCLUDE = (
     "site-packages",
     "venv",
 )
-"""Names that are left out unless `exclude` says otherwise."""
+"""Names that are left out unless `exclude` says otherwise. A package called build or dist is searched."""
 DEFAULT_INCLUDE = ("*.py", "*.pyi")
 
 

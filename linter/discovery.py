@@ -1,0 +1,203 @@
+"""From the paths a person gives to the files to check."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from uncuda.gitignore import NAME as GITIGNORE
+from uncuda.gitignore import NOTHING, Ignored, ignored_above, of_repository
+from uncuda.patterns import Glob, is_plain, matches
+from uncuda.results import Problem, ProblemKind
+from uncuda.settings import FILE_NAMES, Settings, SettingsTree
+
+_SETTINGS_FILES = frozenset(FILE_NAMES)
+_OUTPUT = frozenset({"build", "dist"})
+"""Names left out by default that a package may have as well: then it is code, and searched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file to check: its absolute path and the settings that count for it."""
+
+    path: str
+    settings: Settings
+
+
+@dataclass
+class Discovered:
+    """`files` by path; `failures` are paths that could not be looked at; `notes` tell what was left out."""
+
+    files: list[Found] = field(default_factory=list)
+    failures: list[tuple[str, Problem]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def discover(paths: Sequence[str], tree: SettingsTree, *, force_exclude: bool = False) -> Discovered:
+    """Files that are named are taken whatever they are, directories searched for what the settings include.
+
+    With `force_exclude`, what the settings exclude is left out even when it is named. Raises SettingsError.
+    """
+    out = Discovered()
+    # By what they really are, so that a file that can be reached in two ways is checked once.
+    named: dict[str, Found] = {}
+    linked: dict[str, Found] = {}
+    for given in paths:
+        path = os.path.abspath(os.path.join(tree.cwd, given))
+        try:
+            os.stat(path)
+        except FileNotFoundError:
+            text = "no such file or directory" if given else "the path is empty"
+            out.failures.append((path if given else "", Problem(ProblemKind.MISSING, text)))
+            continue
+        except (OSError, ValueError) as error:
+            out.failures.append((path, _unreadable(error)))
+            continue
+        if os.path.isdir(path):
+            if force_exclude and excluded(path, tree.for_directory(path), directory=True):
+                out.notes.append(f"{given}: excluded")
+                continue
+            real = os.path.realpath(path)
+            for found, is_link in _Walk(path, tree, out).files():
+                inside = real + found.path[len(path) :]
+                if is_link:
+                    linked.setdefault(os.path.realpath(inside), found)
+                else:
+                    named.setdefault(inside, found)
+            continue
+        settings = tree.for_file(path)
+        if force_exclude and excluded(path, settings):
+            out.notes.append(f"{given}: excluded")
+            continue
+        named.setdefault(os.path.realpath(path), Found(path, settings))
+    out.files = [*named.values(), *(found for real, found in linked.items() if real not in named)]
+    out.files.sort(key=lambda found: found.path)
+    return out
+
+
+def _unreadable(error: OSError | ValueError) -> Problem:
+    reason = error.strerror if isinstance(error, OSError) else None
+    return Problem(ProblemKind.UNREADABLE, f"cannot be read: {reason or error}")
+
+
+def excluded(path: str, settings: Settings, *, directory: bool = False) -> bool:
+    """Do the settings exclude the absolute `path`, or a directory on the way to it?"""
+    sieve = _Filter(settings)
+    # Names that the settings' own directory lies in don't count.
+    top = str(settings.directory)
+    inside = os.path.relpath(path, top)
+    if inside.startswith(os.pardir):
+        top, inside = os.path.split(path)
+    at = top
+    for part in inside.split(os.sep):
+        at = os.path.join(at, part)
+        if sieve.leaves_out_name(part, at):
+            return True
+    return sieve.leaves_out(os.path.basename(path), path, directory)
+
+
+class _Filter:
+    """The patterns of one settings object, sorted for quick answers. What matches `root` itself is lifted:
+    whoever names a directory wants what is in it."""
+
+    def __init__(self, settings: Settings, root: str = "") -> None:
+        globs = [*settings.exclude, *settings.extend_exclude]
+        self.names = frozenset(g.pattern for g in globs if is_plain(g.pattern))
+        self._spared = _OUTPUT if settings.exclude == Settings().exclude else frozenset()
+        self.globs = [g for g in globs if g.pattern not in self.names and not g.matches(root, directory=True)]
+        self.endings, self.include = _split_include(settings.include)
+        self.gitignore = settings.respect_gitignore
+
+    def leaves_out(self, name: str, path: str, directory: bool) -> bool:
+        if self.leaves_out_name(name, path):
+            return True
+        return any(g.matches(path, directory=directory) for g in self.globs)
+
+    def leaves_out_name(self, name: str, path: str) -> bool:
+        return name in self.names and not (name in self._spared and _is_package(path))
+
+    def includes(self, name: str, path: str) -> bool:
+        return name.endswith(self.endings) or any(_matches_include(g, name, path) for g in self.include)
+
+
+def _is_package(path: str) -> bool:
+    return os.path.isfile(os.path.join(path, "__init__.py"))
+
+
+def _split_include(globs: Sequence[Glob]) -> tuple[tuple[str, ...], list[Glob]]:
+    """Endings that `*.py` and its like ask for, and the other patterns."""
+    endings = [g.pattern[1:] for g in globs if g.pattern[:2] == "*." and is_plain(g.pattern[2:])]
+    return tuple(endings), [g for g in globs if g.pattern[1:] not in endings]
+
+
+def _matches_include(glob: Glob, name: str, path: str) -> bool:
+    # A pattern without a slash is about the file's own name, not about a directory it is in.
+    return glob.matches(path) if "/" in glob.pattern.rstrip("/") else matches(glob.pattern, name)
+
+
+class _Walk:
+    """The search of one directory. Links to directories aren't followed, so no loop of links can trap it."""
+
+    def __init__(self, root: str, tree: SettingsTree, out: Discovered) -> None:
+        self._root = root
+        self._tree = tree
+        self._out = out
+        self._filters: dict[int, _Filter] = {}
+
+    def files(self) -> Iterator[tuple[Found, bool]]:
+        """Every file to check, with whether it is a link."""
+        settings = self._tree.for_directory(self._root)
+        ignored = ignored_above(self._root) if settings.respect_gitignore else NOTHING
+        stack = [(self._root, settings, ignored)]
+        while stack:
+            directory, settings, ignored = stack.pop()
+            try:
+                with os.scandir(directory) as scan:
+                    entries = sorted(scan, key=lambda e: e.name)
+            except OSError as error:
+                self._out.failures.append((directory, _unreadable(error)))
+                continue
+            names = {e.name for e in entries}
+            if not _SETTINGS_FILES.isdisjoint(names):
+                settings = self._tree.for_directory(directory)
+            sieve = self._filter(settings)
+            if sieve.gitignore:
+                if ".git" in names and directory != self._root:
+                    ignored = of_repository(directory)
+                if GITIGNORE in names:
+                    ignored = ignored.below(directory)
+            for entry in entries:
+                kind = self._kind(entry)
+                if kind == "directory":
+                    if not self._hidden(entry, sieve, ignored, directory=True):
+                        stack.append((entry.path, settings, ignored))
+                elif kind and sieve.includes(entry.name, entry.path):
+                    if not self._hidden(entry, sieve, ignored, directory=False):
+                        yield Found(entry.path, settings), kind == "link"
+
+    def _filter(self, settings: Settings) -> _Filter:
+        known = self._filters.get(id(settings))
+        if known is None:
+            known = self._filters[id(settings)] = _Filter(settings, self._root)
+        return known
+
+    def _hidden(self, entry: os.DirEntry[str], sieve: _Filter, ignored: Ignored, directory: bool) -> bool:
+        if sieve.leaves_out(entry.name, entry.path, directory):
+            return True
+        return sieve.gitignore and ignored.hides(entry.path, directory)
+
+    def _kind(self, entry: os.DirEntry[str]) -> str:
+        """`directory`, `file`, `link` (to a file), or nothing for what is passed over."""
+        try:
+            if entry.is_symlink():
+                if entry.is_file():
+                    return "link"
+                if not entry.is_dir():
+                    self._out.notes.append(f"{entry.path}: passed over, a link that leads nowhere")
+                return ""
+            return "directory" if entry.is_dir() else "file" if entry.is_file() else ""
+        except OSError:
+            # A loop of links.
+            self._out.notes.append(f"{entry.path}: passed over, a link that leads nowhere")
+            return ""
