@@ -157,15 +157,16 @@ def place(lines: Lines, finding: Finding, targets: frozenset[Target] | None, noq
     )
 
 
-def unparsable(error: ParseError) -> Placed:
+def unparsable(error: ParseError, lines: Lines) -> Placed:
     """The finding that stands for a text that isn't Python."""
-    where = Position(max(1, error.row), max(1, error.column))
+    at = lines.offset(error.row, error.column)
+    where = Position(*lines.position(at))
     finding = Finding(
         code=UNPARSABLE,
         name="unparsable-file",
         message=f"cannot be parsed, so it was not checked: {error.message}",
-        start=0,
-        end=0,
+        start=at,
+        end=at,
         symbol="",
         category=Category.MANDATORY,
         effort=1,
@@ -237,7 +238,7 @@ def _examine(data: bytes, job: Job, plan: Plan) -> Examined:
     checked = check_text(text, options)
     if checked.error is not None:
         wanted = UNPARSABLE in profile.codes and UNPARSABLE not in job.ignored
-        return Examined((unparsable(checked.error),) if wanted else ())
+        return Examined((unparsable(checked.error, Lines(text)),) if wanted else ())
     findings, suppressed, _ = settle(text, checked.findings)
     result = Examined(report(text, findings), suppressed)
     if plan.mode is Mode.CHECK or not any(p.fixable(plan.unsafe) for p in shown(result.findings, profile)):
