@@ -136,6 +136,8 @@ class Run:
     """Were fixes worked out, not written (`--diff`)?"""
     unsafe: bool = False
     """Were unsafe fixes asked for?"""
+    totals: bool = True
+    """Do text reports close with the totals?"""
     command_line: tuple[str, ...] = ()
     summaries: Callable[[], Mapping[str, str]] = field(default=dict, compare=False)
     """Rule code to one-line summary, asked for by the reports that show it."""

@@ -10,14 +10,17 @@ from typing import TextIO
 
 TAB_CELLS = 4
 
+# Only colours that can be read on a black and on a white ground: bright yellow and plain blue can't.
 _CODES = {
     "bold": "1",
     "dim": "2",
-    "red": "31;1",
+    "red": "31",
     "green": "32",
-    "yellow": "33;1",
-    "blue": "34;1",
+    "yellow": "33",
     "cyan": "36",
+    "blue": "94",
+    "alarm": "31;1",
+    "loss": "35;1",
 }
 
 
@@ -32,15 +35,13 @@ class Style:
     terminal: bool = False
 
     def paint(self, text: str, *names: str) -> str:
-        """`text` in the named colours (`bold`, `dim`, `red`, …), or as it is without colours."""
+        """`text` in the named colours (`bold`, `dim`, `red`, …), or as it is without colours.
+
+        `alarm` is for what breaks, `loss` for what is lost without a word.
+        """
         if not self.color or not text:
             return text
         return f"\x1b[{';'.join(_CODES[n] for n in names)}m{text}\x1b[0m"
-
-    @property
-    def dot(self) -> str:
-        """What separates things in a line."""
-        return "·" if self.unicode else "|"
 
     @property
     def ellipsis(self) -> str:
@@ -51,6 +52,11 @@ class Style:
     def at_least(self) -> str:
         """The sign before a lowest version."""
         return "≥" if self.unicode else ">="
+
+    def visible(self, char: str) -> str:
+        """A character as this output can show it: one that its encoding may lack is spelt out, too."""
+        shown = visible_char(char)
+        return shown if self.unicode or shown.isascii() else ascii(shown)[1:-1]
 
 
 def style_for(stream: TextIO, color: str, environ: Mapping[str, str] | None = None) -> Style:
@@ -116,45 +122,76 @@ def cells(text: str) -> int:
     return total
 
 
-def marked_line(line: str, first: int, last: int, style: Style, room: int) -> tuple[str, int, int]:
-    """A line of code cut to `room` cells around the characters `first:last`.
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A line of code cut to a width: its printable text, and the cells that the mark starts at and covers."""
 
-    Returns the printable text, the cell where the mark starts, and how many cells it covers (at least 1).
-    A mark that doesn't fit is shown from its start.
+    text: str
+    before: int
+    covered: int
+
+
+def cut_line(text: str, begin: int, end: int, first: int, last: int, style: Style, room: int) -> Cut:
+    """The line `begin:end` of `text`, cut to `room` cells around its characters `first:last`.
+
+    A mark that doesn't fit is shown from its start. Of what is left two thirds go before the mark, and a fifth
+    of the room in any case.
     """
-    first = min(max(first, 0), len(line))
-    last = min(max(last, first), len(line))
+    first = min(max(first, begin), end)
+    last = min(max(last, first), end)
     # Only what can be seen is converted: a line may be megabytes long.
-    left = max(0, first - 2 * room)
-    right = min(len(line), max(first + 1, min(last, first + room)) + 2 * room)
-    shown = [visible_char(c) for c in line[left:right]]
+    left = max(begin, first - 2 * room)
+    right = min(end, max(first + 1, min(last, first + room)) + 2 * room)
+    shown = [style.visible(c) for c in text[left:right]]
     sizes = [cells(c) for c in shown]
-    at, end = first - left, min(last, right) - left
-    cut_left, cut_right = left > 0, right < len(line)
-    if sum(sizes) <= room and not cut_left and not cut_right:
-        before = sum(sizes[:at])
-        return "".join(shown), before, max(1, sum(sizes[at:end]))
+    at, stop_at = first - left, min(last, right) - left
+    cut_left, cut_right = left > begin, right < end
+    if not cut_left and not cut_right and sum(sizes) <= room:
+        return Cut("".join(shown), sum(sizes[:at]), max(1, sum(sizes[at:stop_at])))
     dots = cells(style.ellipsis)
     budget = max(8, room - 2 * dots)
-    mark = sum(sizes[at:end])
-    # The mark first, then context: two thirds of what is left goes before it.
-    lead = max(0, budget - min(mark, budget)) * 2 // 3
-    begin = at
+    mark = sum(sizes[at:stop_at])
+    wanted = max((budget - min(mark, budget)) * 2 // 3, budget // 5)
+    start = at
     used = 0
-    while begin > 0 and used + sizes[begin - 1] <= lead:
-        begin -= 1
-        used += sizes[begin]
+    while start > 0 and used + sizes[start - 1] <= wanted:
+        start -= 1
+        used += sizes[start]
     stop = at
     total = used
     while stop < len(sizes) and total + sizes[stop] <= budget:
         total += sizes[stop]
         stop += 1
-    while begin > 0 and total + sizes[begin - 1] <= budget:
-        begin -= 1
-        total += sizes[begin]
-        used += sizes[begin]
-    head = style.ellipsis if cut_left or begin > 0 else ""
+    while start > 0 and total + sizes[start - 1] <= budget:
+        start -= 1
+        total += sizes[start]
+        used += sizes[start]
+    head = style.ellipsis if cut_left or start > 0 else ""
     tail = style.ellipsis if cut_right or stop < len(sizes) else ""
-    before = cells(head) + used
-    covered = sum(sizes[at : min(end, stop)])
-    return head + "".join(shown[begin:stop]) + tail, before, max(1, covered)
+    covered = sum(sizes[at : min(stop_at, stop)])
+    return Cut(head + "".join(shown[start:stop]) + tail, cells(head) + used, max(1, covered))
+
+
+def wrapped(line: str, style: Style, room: int, limit: int) -> list[str] | None:
+    """A line of code in pieces of at most `room` cells, the later ones indented; None when it takes more than
+    `limit` pieces."""
+    if len(line) > room * limit:
+        return None
+    indent = len(line) - len(line.lstrip(" "))
+    hang = " " * (indent + 2 if indent + 2 <= room // 2 else 2)
+    pieces: list[str] = []
+    piece, used = "", 0
+    for char in line:
+        shown = style.visible(char)
+        size = cells(shown)
+        if used + size > room and used > len(hang):
+            head, blank, rest = piece.rpartition(" ")
+            if not blank or cells(head) < room // 2:
+                head, rest = piece, ""
+            pieces.append(head)
+            piece = hang + rest
+            used = cells(piece)
+        piece += shown
+        used += size
+    pieces.append(piece)
+    return pieces if len(pieces) <= limit else None

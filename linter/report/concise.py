@@ -18,7 +18,7 @@ def header(file: FileResult, placed: Placed, style: Style, unsafe: bool) -> str:
     elif placed.fixable(unsafe=True):
         star = f" {style.paint('[**]', 'cyan')}"
     colon = style.paint(":", "dim")
-    code = style.paint(placed.finding.code, "red" if placed.severity.value == "error" else "yellow")
+    code = style.paint(placed.finding.code, "alarm" if placed.severity.value == "error" else "yellow")
     where = f"{style.paint(visible(file.display), 'bold')}{colon}{placed.start.row}{colon}{placed.start.column}{colon}"
     return f"{where} {code}{star} {visible(placed.finding.message)}"
 
@@ -26,5 +26,4 @@ def header(file: FileResult, placed: Placed, style: Style, unsafe: bool) -> str:
 def render(run: Run, style: Style) -> str:
     """All findings, then the totals."""
     lines = [header(file, placed, style, run.unsafe) for file, placed in run.findings]
-    lines += totals(run, style)
-    return "\n".join(lines) + "\n"
+    return "".join(f"{line}\n" for line in [*lines, *totals(run, style)])

@@ -2,68 +2,106 @@
 
 from __future__ import annotations
 
-from uncuda.findings import Applicability, Outcome
+import textwrap
+from collections.abc import Iterator, Mapping
+
+from uncuda.findings import Applicability, Edit
 from uncuda.report.ansi import Style, visible
 from uncuda.report.concise import header
-from uncuda.report.frame import Code, frame, gutter_of, preview
-from uncuda.report.summary import totals
+from uncuda.report.frame import frame, gutter_of, preview
+from uncuda.report.summary import OUTCOME_PAINT, totals
 from uncuda.results import FileResult, Placed, Run, dotted, grouped_outcomes
+from uncuda.source import Lines
 
-_PAINT = {
-    Outcome.CRASH: "red",
-    Outcome.SILENT_CPU: "red",
-    Outcome.DEGRADED: "yellow",
-    Outcome.UNKNOWN: "yellow",
-    Outcome.HARMLESS: "green",
-    Outcome.WORKS: "green",
-}
 _TRUST = {
     Applicability.SAFE: "safe",
     Applicability.UNSAFE: "unsafe: look at it",
-    Applicability.DISPLAY: "a suggestion, never applied",
+    Applicability.DISPLAY: "only a hint",
 }
+_NARROWEST = 40
 
 
-def consequence(file: FileResult, placed: Placed, style: Style) -> str:
-    """`crash: cpu, ascend · works: rocm`, or nothing when no outcome is known."""
-    groups = grouped_outcomes(placed.finding, file.targets)
-    return f" {style.dot} ".join(
-        f"{style.paint(outcome.value, _PAINT[outcome])}: {', '.join(t.value for t in targets)}"
-        for outcome, targets in groups
-    )
+class _Writer:
+    """Writes the findings of one file; what was said before in it isn't said again."""
 
+    def __init__(self, run: Run, file: FileResult, style: Style, summaries: Mapping[str, str]) -> None:
+        self.run = run
+        self.file = file
+        self.style = style
+        self.summaries = summaries
+        text = file.text()
+        self.lines = None if text is None else Lines(text)
+        self.explained: set[str] = set()
+        self.drawn: set[Edit] = set()
 
-def _finding(run: Run, file: FileResult, placed: Placed, style: Style, code: Code | None) -> list[str]:
-    out = [header(file, placed, style, run.unsafe)]
-    gutter = 1
-    if code is not None:
-        out += frame(code, placed, style)
-        gutter = gutter_of(code, placed)
-    bar = f"{' ' * gutter} {style.paint('=', 'blue')}"
-    why = run.summaries().get(placed.finding.code)
-    if why:
-        out.append(f"{bar} {style.paint('why', 'bold')}: {visible(why)}")
-    outcome = consequence(file, placed, style)
-    if outcome:
-        out.append(f"{bar} {style.paint('off CUDA', 'bold')}: {outcome}")
-    fix = placed.finding.fix
-    if fix is not None:
-        floor = f", torch {style.at_least} {dotted(fix.torch_floor)}" if fix.torch_floor else ""
-        label = style.paint("fix", "bold")
-        out.append(f"{bar} {label} ({_TRUST[fix.applicability]}{floor}): {visible(fix.title)}")
-        if code is not None and fix.edits:
-            indent = " " * (gutter + 3)
-            out += [indent + line for line in preview(code, fix, style)]
-    return out
+    def block(self, placed: Placed) -> str:
+        """A finding: its header, its frame, the notes below it, the fix."""
+        out = [header(self.file, placed, self.style, self.run.unsafe)]
+        gutter = 1
+        if self.lines is not None:
+            gutter = gutter_of(self.lines, placed)
+            out += frame(self.lines, placed, self.style, gutter)
+        for label, text in self._notes(placed):
+            out += self._note(label, text, gutter)
+        if self.lines is not None and placed.fix is not None:
+            new = [edit for edit in placed.fix.edits if edit not in self.drawn]
+            out += preview(self.lines, new, self.style, gutter)
+            if len(new) < len(placed.fix.edits):
+                rest = f"{' ' * gutter} {self.style.ellipsis} and the lines that an earlier fix adds"
+                out.append(self.style.paint(rest, "dim"))
+            self.drawn.update(new)
+        return "\n".join(out) + "\n"
+
+    def _notes(self, placed: Placed) -> Iterator[tuple[str, str]]:
+        """Labels and texts: why the rule is there (once in a file), what happens off CUDA, what the fix does."""
+        code = placed.finding.code
+        why = self.summaries.get(code)
+        if why and code not in self.explained:
+            self.explained.add(code)
+            yield "why", visible(why)
+        groups = grouped_outcomes(placed.finding, self.file.targets)
+        if groups:
+            yield (
+                "off CUDA",
+                "; ".join(f"{o.value} on {', '.join(t.value for t in targets)}" for o, targets in groups),
+            )
+        fix = placed.finding.fix
+        if fix is not None:
+            floor = f", torch {self.style.at_least} {dotted(fix.torch_floor)}" if fix.torch_floor else ""
+            yield "fix", f"{visible(fix.title)} ({_TRUST[fix.applicability]}{floor})"
+
+    def _note(self, label: str, text: str, gutter: int) -> list[str]:
+        """A note over as many lines as it takes, with what matters in it painted."""
+        head = f"{' ' * gutter} = "
+        wide = max(_NARROWEST, self.style.width)
+        rows = textwrap.wrap(
+            f"{head}{label}: {text}",
+            wide,
+            subsequent_indent=" " * (len(head) + 2),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        paint = self.style.paint
+        rows[0] = (
+            f"{' ' * gutter} {paint('=', 'blue')} {paint(f'{label}:', 'bold')}{rows[0][len(head) + len(label) + 1 :]}"
+        )
+        if label == "off CUDA":
+            for outcome, color in OUTCOME_PAINT.items():
+                rows = [
+                    row.replace(f"{outcome.value} on", f"{paint(outcome.value, color)} on") for row in rows
+                ]
+        return rows
 
 
 def render(run: Run, style: Style) -> str:
     """All findings with their frames, then the totals."""
+    summaries = run.summaries()
     blocks: list[str] = []
     for file in run.files:
-        if not file.findings:
-            continue
-        text = file.text()
-        code = None if text is None else Code(text)
-        blocks += ["\n".join(_finding(run, file, placed, style, code)) + "\n" for placed in file.findings]
-    return "\n".join([*blocks, "\n".join(totals(run, style)) + "\n"])
+        if file.findings:
+            writer = _Writer(run, file, style, summaries)
+            blocks += [writer.block(placed) for placed in file.findings]
+    closing = totals(run, style)
+    if blocks and style.terminal and run.totals:
+        closing.append(style.paint("`uncuda explain CODE` says more about a rule.", "dim"))
+    return "\n".join([*blocks, *(["\n".join(closing) + "\n"] if closing else [])])

@@ -24,7 +24,7 @@ def render(run: Run, style: Style) -> str:
         finding = placed.finding
         place = {
             "title": f"uncuda ({finding.code})",
-            "file": file.display,
+            "file": visible(file.display),
             "line": str(placed.start.row),
             "endLine": str(placed.end.row),
         }
@@ -36,7 +36,7 @@ def render(run: Run, style: Style) -> str:
         out.append(f"::{_LEVELS[placed.severity]} {where}::{_data(visible(short))}")
     for file, problem in run.problems:
         out.append(
-            f"::error title=uncuda,file={_property(file.display)}"
+            f"::error title=uncuda,file={_property(visible(file.display))}"
             f"::{_data(visible(f'{file.display}: {problem.message}'))}"
         )
     return "".join(line + "\n" for line in out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 
 from uncuda.report.ansi import Style, visible
 from uncuda.report.summary import plural, totals
@@ -44,7 +45,7 @@ def render(run: Run, style: Style) -> str:
     out = ["## uncuda: ties to CUDA", ""]
     findings = run.findings
     plain = Style(unicode=True)
-    for line in totals(run, plain):
+    for line in totals(replace(run, totals=True), plain):
         out += [escape(line), ""]
     if findings:
         counts = Counter((p.finding.code, p.finding.name) for _, p in findings)

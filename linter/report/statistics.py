@@ -29,11 +29,13 @@ def render(run: Run, style: Style) -> str:
         for count, fixable, code, name in rows:
             mark = "[*]" if fixable == count else "[-]" if fixable else "[ ]"
             lines.append(
-                f"{style.paint(f'{count:>{wide}}', 'bold')}  {style.paint(code, 'red')}"
+                f"{style.paint(f'{count:>{wide}}', 'bold')}  {style.paint(code, 'cyan')}"
                 f"  {style.paint(mark, 'cyan')}  {name}"
             )
+    closing = totals(run, style)
+    if lines and closing:
         lines.append("")
-    return "\n".join([*lines, *totals(run, style)]) + "\n"
+    return "".join(f"{line}\n" for line in [*lines, *closing])
 
 
 def render_json(run: Run, style: Style) -> str:

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 
-from uncuda.findings import Severity
+from uncuda.findings import Outcome
 from uncuda.report.ansi import Style, visible
-from uncuda.results import Run
+from uncuda.results import FileResult, Placed, Run
+
+OUTCOME_PAINT = {
+    Outcome.CRASH: "alarm",
+    Outcome.SILENT_CPU: "loss",
+    Outcome.DEGRADED: "yellow",
+    Outcome.UNKNOWN: "yellow",
+    Outcome.HARMLESS: "green",
+    Outcome.WORKS: "green",
+}
+# What is told first: a crash is seen by everybody, a lost accelerator by nobody.
+_GRAVEST = (
+    Outcome.SILENT_CPU,
+    Outcome.CRASH,
+    Outcome.DEGRADED,
+    Outcome.UNKNOWN,
+    Outcome.HARMLESS,
+    Outcome.WORKS,
+)
 
 
 def plural(count: int, word: str) -> str:
@@ -15,73 +32,96 @@ def plural(count: int, word: str) -> str:
     return f"{count} {word}{'' if count == 1 else 's'}"
 
 
-def _severities(counts: Counter[Severity]) -> str:
-    words = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "remark"}
-    return ", ".join(plural(counts[s], words[s]) for s in Severity if counts[s])
-
-
 def problem_lines(run: Run, style: Style) -> list[str]:
     """One line for each file that the tool could not deal with."""
     return [
-        f"{style.paint('error', 'red')}: {visible(file.display)}: {visible(problem.message)}"
+        f"{style.paint('error', 'alarm')}: {visible(file.display)}: {visible(problem.message)}"
         for file, problem in run.problems
     ]
 
 
+def gravest(file: FileResult, placed: Placed) -> Outcome | None:
+    """What a finding is counted under: the loss that nobody sees before the crash that everybody does. None for
+    what isn't a tie."""
+    seen = {
+        outcome
+        for target, outcome in placed.finding.outcomes.items()
+        if file.targets is None or target in file.targets
+    }
+    return next((outcome for outcome in _GRAVEST if outcome in seen), None)
+
+
 def totals(run: Run, style: Style) -> list[str]:
-    """The closing lines: what was found where, what can be fixed how, what was hidden, what failed."""
-    findings = run.findings
-    hidden = sum(file.hidden for file in run.files)
+    """The closing lines: what was found, what can be fixed how, what was hidden, what failed. None when the run is to
+    be quiet about it."""
+    if not run.totals:
+        return []
     applied = sum(len(file.applied) for file in run.files)
-    failed = len(run.problems)
+    hidden = sum(file.hidden for file in run.files)
     out: list[str] = []
     if run.fixing and applied:
         files = sum(1 for file in run.files if file.applied)
         out.append(style.paint(f"Fixed {plural(applied, 'tie')} in {plural(files, 'file')}.", "green"))
-    if findings:
-        counts = Counter(placed.severity for _, placed in findings)
-        files = len({file.display for file, _ in findings})
-        left = "left" if run.fixing and applied else "Found"
-        head = f"{plural(len(findings), 'tie')}"
-        head = f"{head} left" if left == "left" else f"Found {head}"
-        text = f"{head} ({_severities(counts)}) in {plural(files, 'file')}"
-        parts = [style.paint(text, "bold"), *_fixable(run)]
-        if hidden:
-            parts.append(_hidden(hidden))
-        out.append("; ".join(parts) + ".")
+    left = run.fixing and applied > 0
+    if run.findings:
+        out.append(_found(run, style, left))
+        out += _fixable(run, style)
     elif run.checked:
-        text = f"No ties to CUDA in {plural(run.checked, 'file')}" if not (run.fixing and applied) else ""
-        text = text or f"No ties left in {plural(run.checked, 'file')}"
-        tail = f"; {_hidden(hidden)}" if hidden else ""
-        out.append(style.paint(text, "green") + tail + ".")
-    if failed:
+        words = "No ties left" if left else "No ties to CUDA"
+        out.append(style.paint(f"{words} in {plural(run.checked, 'file')}.", "green"))
+    if hidden:
         out.append(
-            style.paint(f"{plural(failed, 'file')} could not be dealt with", "red")
-            + " (see the errors above)."
+            style.paint(f"{plural(hidden, 'harmless one')} not shown; --severity info shows them.", "dim")
         )
+    if run.problems:
+        count = plural(len(run.problems), "file")
+        out.append(style.paint(f"{count} could not be dealt with", "alarm") + " (see the errors above).")
     return out
 
 
-def _hidden(count: int) -> str:
-    return f"{plural(count, 'harmless one')} hidden (--severity info)"
+def _found(run: Run, style: Style, left: bool) -> str:
+    """`Found 12 ties in 3 files: 4 silent-cpu, 8 crash.`; what isn't a tie is counted by its rule's name."""
+    ties: Counter[Outcome] = Counter()
+    others: Counter[str] = Counter()
+    for file, placed in run.findings:
+        outcome = gravest(file, placed)
+        if outcome is None:
+            others[placed.finding.name] += 1
+        else:
+            ties[outcome] += 1
+    parts = [f"{ties[o]} {style.paint(o.value, OUTCOME_PAINT[o])}" for o in _GRAVEST if ties[o]]
+    parts += [f"{count} {style.paint(name, 'yellow')}" for name, count in sorted(others.items())]
+    files = plural(len({file.display for file, _ in run.findings}), "file")
+    total = ties.total()
+    head = plural(total, "tie") if total else plural(len(run.findings), "finding")
+    head = f"{head} left" if left else f"Found {head}"
+    return f"{style.paint(f'{head} in {files}', 'bold')}: {', '.join(parts)}."
 
 
-def _fixable(run: Run) -> Iterable[str]:
-    safe = sum(1 for _, placed in run.findings if placed.fixable(unsafe=False))
-    both = sum(1 for _, placed in run.findings if placed.fixable(unsafe=True))
-    unsafe = both - safe
+def _fixable(run: Run, style: Style) -> list[str]:
+    """`Fixable: 3 [*] with --fix, 5 [**] more with --fix --unsafe-fixes; 4 are left to you.` The stars are those in
+    the findings' headers."""
+    safe = sum(placed.fixable(unsafe=False) for _, placed in run.findings)
+    unsafe = sum(placed.fixable(unsafe=True) for _, placed in run.findings) - safe
+    one, two = style.paint("[*]", "cyan"), style.paint("[**]", "cyan")
+    parts: list[str] = []
     if run.fixing:
+        # What could be fixed was.
         if unsafe and not run.unsafe:
-            yield f"{unsafe} fixable with --unsafe-fixes"
-        return
-    if safe and unsafe and not run.unsafe:
-        yield f"{safe} fixable with --fix, {unsafe} more with --unsafe-fixes"
-    elif run.unsafe and both:
-        yield f"{both} fixable with --fix --unsafe-fixes"
-    elif safe:
-        yield f"{safe} fixable with --fix"
-    elif unsafe:
-        yield f"{unsafe} fixable with --fix --unsafe-fixes"
+            parts.append(f"{unsafe} {two} with --unsafe-fixes")
+    elif run.unsafe:
+        if safe + unsafe:
+            parts.append(f"{safe + unsafe} {one} with --fix --unsafe-fixes")
+    else:
+        if safe:
+            parts.append(f"{safe} {one} with --fix")
+        if unsafe:
+            parts.append(f"{unsafe} {two} {'more ' if safe else ''}with --fix --unsafe-fixes")
+    if not parts:
+        return []
+    rest = len(run.findings) - safe - unsafe
+    tail = f"; {rest} {'is' if rest == 1 else 'are'} left to you" if rest else ""
+    return [f"Fixable: {', '.join(parts)}{tail}."]
 
 
 def show_fixes(run: Run, style: Style) -> list[str]:
@@ -93,7 +133,8 @@ def show_fixes(run: Run, style: Style) -> list[str]:
         counts = Counter((a.code, a.name, a.applicability.value) for a in file.applied)
         out.append(f"{style.paint(visible(file.display), 'bold')}:")
         for (code, name, trust), count in sorted(counts.items()):
-            out.append(f"    {count} × {style.paint(code, 'red')} ({name}, {trust})")
+            times = "\u00d7" if style.unicode else "x"
+            out.append(f"    {count} {times} {style.paint(code, 'cyan')} ({name}, {trust})")
     if out:
         out.insert(0, "Fixes made:" if run.fixing else "Fixes that would be made:")
     return out
