@@ -64,6 +64,8 @@ class Profile:
     severity: Severity = Severity.WARNING
     """Findings below it are counted, not shown, and not fixed."""
     fail_on: Severity = Severity.WARNING
+    unsafe: bool = False
+    """May fixes be made that want a second look?"""
 
     def key(self, ignored: frozenset[str]) -> str:
         """The cache's name for it, for files for which `ignored` codes are switched off."""
@@ -105,14 +107,6 @@ class Job:
     profile: Profile
     ignored: frozenset[str] = frozenset()
     data: bytes | None = None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to do with every file."""
-
-    mode: Mode = Mode.CHECK
-    unsafe: bool = False
 
 
 @dataclass(frozen=True)
@@ -182,10 +176,10 @@ def _restrained(finding: Finding, profile: Profile) -> Finding:
     return replace(finding, fix=replace(finding.fix, applicability=Applicability.DISPLAY))
 
 
-def examine(data: bytes, job: Job, plan: Plan) -> Examined:
+def examine(data: bytes, job: Job, mode: Mode) -> Examined:
     """Checks or fixes a file's content. Writes nothing; never raises, whatever the content is."""
     try:
-        return _examine(data, job, plan)
+        return _examine(data, job, mode)
     except MemoryError:
         return Examined(problem=Problem(ProblemKind.INTERNAL, "not enough memory to check it"))
     except RecursionError:
@@ -208,7 +202,7 @@ def internal_problem(error: Exception) -> Problem:
     )
 
 
-def _examine(data: bytes, job: Job, plan: Plan) -> Examined:
+def _examine(data: bytes, job: Job, mode: Mode) -> Examined:
     from uncuda.engine import check_text, fix_text
     from uncuda.source import Lines, SourceError, decode
     from uncuda.suppressions import silence
@@ -221,13 +215,13 @@ def _examine(data: bytes, job: Job, plan: Plan) -> Examined:
     text = source.text
     options = profile.options()
 
-    def settle(text: str, findings: Sequence[Finding]) -> tuple[list[Finding], int, dict[int, int]]:
-        """The findings that count, restrained; how many were suppressed; noqa rows by row."""
+    def settle(text: str, findings: Sequence[Finding]) -> tuple[list[Finding], int]:
+        """The findings that count, restrained, and how many were suppressed."""
         wanted = [f for f in findings if f.code in profile.codes and f.code not in job.ignored]
         kept, suppressed = silence(
             text, wanted, codes=profile.codes - job.ignored, require_reason=profile.require_reason
         )
-        return [_restrained(f, profile) for f in kept], suppressed, {}
+        return [_restrained(f, profile) for f in kept], suppressed
 
     def report(text: str, findings: Sequence[Finding]) -> tuple[Placed, ...]:
         if not findings:
@@ -239,21 +233,21 @@ def _examine(data: bytes, job: Job, plan: Plan) -> Examined:
     if checked.error is not None:
         wanted = UNPARSABLE in profile.codes and UNPARSABLE not in job.ignored
         return Examined((unparsable(checked.error, Lines(text)),) if wanted else ())
-    findings, suppressed, _ = settle(text, checked.findings)
+    findings, suppressed = settle(text, checked.findings)
     result = Examined(report(text, findings), suppressed)
-    if plan.mode is Mode.CHECK or not any(p.fixable(plan.unsafe) for p in shown(result.findings, profile)):
+    if mode is Mode.CHECK or not any(p.fixable(profile.unsafe) for p in shown(result.findings, profile)):
         return result
 
     def keep(text: str, found: tuple[Finding, ...]) -> list[Finding]:
         return [f for f in settle(text, found)[0] if at_least(f.severity(profile.targets), profile.severity)]
 
-    fixed = fix_text(text, options, unsafe=plan.unsafe, keep=keep)
+    fixed = fix_text(text, options, unsafe=profile.unsafe, keep=keep)
     if fixed.error is not None:
         return replace(result, problem=Problem(ProblemKind.BAD_FIX, fixed.error))
     if fixed.text == text:
         return result
     after = check_text(fixed.text, options)
-    left, suppressed, _ = settle(fixed.text, after.findings)
+    left, suppressed = settle(fixed.text, after.findings)
     return Examined(
         findings=report(fixed.text, left),
         suppressed=suppressed,
@@ -283,7 +277,7 @@ class Runner:
     `workers`: processes to use at most. `progress` is told how far it is.
     """
 
-    plan: Plan
+    mode: Mode = Mode.CHECK
     workers: int = 1
     cache: Cache | None = None
     progress: Progress | None = None
@@ -333,12 +327,12 @@ class Runner:
                     key = self._key(job)
                     known = self.cache.get(key, str(job.path), info, job.profile.targets)
                 # Time and size are enough to report by; before a file is written its content is compared.
-                if known is not None and self.plan.mode is Mode.CHECK:
+                if known is not None and self.mode is Mode.CHECK:
                     self._settle(number, job, Examined(known.findings, known.suppressed))
                     return None
                 data = job.path.read_bytes()
                 if known is not None and known.digest and digest_of(data) == known.digest:
-                    if not any(p.fixable(self.plan.unsafe) for p in shown(known.findings, job.profile)):
+                    if not any(p.fixable(job.profile.unsafe) for p in shown(known.findings, job.profile)):
                         self._settle(number, job, Examined(known.findings, known.suppressed))
                         return None
         except OSError as error:
@@ -374,7 +368,7 @@ class Runner:
                 self._settle(number, job, Examined(problem=loaded))
                 continue
             data, info = loaded
-            self._take(number, job, examine(data, job, plan_for(self.plan, info)), info, data)
+            self._take(number, job, examine(data, job, mode_for(self.mode, info)), info, data)
 
     def _in_pool(self, jobs: Sequence[Job], hits: list[tuple[int, int]], method: str) -> None:
         import multiprocessing
@@ -391,7 +385,7 @@ class Runner:
         pool = ProcessPoolExecutor(min(self.workers, len(chunks)), context, initializer=_start_worker)
         try:
             waiting = {
-                pool.submit(_work, [(n, jobs[n]) for n in chunk], self.plan): chunk for chunk in chunks
+                pool.submit(_work, [(n, jobs[n]) for n in chunk], self.mode): chunk for chunk in chunks
             }
             for future in as_completed(waiting):
                 try:
@@ -419,7 +413,7 @@ class Runner:
         context = multiprocessing.get_context(method)
         with ProcessPoolExecutor(1, context, initializer=_start_worker) as pool:
             try:
-                [(_, examined, info, digest)] = pool.submit(_work, [(number, job)], self.plan).result()
+                [(_, examined, info, digest)] = pool.submit(_work, [(number, job)], self.mode).result()
             except BrokenProcessPool:
                 problem = Problem(
                     ProblemKind.INTERNAL,
@@ -444,20 +438,20 @@ class Runner:
         """Writes what has to be written, remembers what can be remembered, settles the rest."""
         from uncuda.cache import Entry, digest_of
 
-        if examined.data is not None and self.plan.mode is Mode.FIX and job.data is None:
+        if examined.data is not None and self.mode is Mode.FIX and job.data is None:
             problem = _write(job.path, examined.data, info)
             if problem is not None:
                 loaded = load(job)
                 before = Examined()
                 if not isinstance(loaded, Problem):
-                    before = examine(loaded[0], job, replace(self.plan, mode=Mode.CHECK))
+                    before = examine(loaded[0], job, Mode.CHECK)
                 examined = replace(before, problem=problem)
         elif (
-            self.plan.mode is Mode.FIX
+            self.mode is Mode.FIX
             and examined.problem is None
             and info is not None
             and _read_only(info)
-            and (blocked := sum(p.fixable(self.plan.unsafe) for p in shown(examined.findings, job.profile)))
+            and (blocked := sum(p.fixable(job.profile.unsafe) for p in shown(examined.findings, job.profile)))
         ):
             text = f"is read-only: {blocked} fix{'' if blocked == 1 else 'es'} not written"
             examined = replace(examined, problem=Problem(ProblemKind.UNWRITABLE, text))
@@ -476,7 +470,7 @@ class Runner:
         source = None
         if job.data is not None and visible:
             source = examined.new if examined.new is not None else _text_of(job.data)
-        elif examined.new is not None and self.plan.mode is Mode.DIFF:
+        elif examined.new is not None and self.mode is Mode.DIFF:
             source = examined.new
         self._results[number] = FileResult(
             path=job.path,
@@ -529,11 +523,9 @@ def _read_only(info: os.stat_result) -> bool:
     return not info.st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH)
 
 
-def plan_for(plan: Plan, info: os.stat_result | None) -> Plan:
-    """The plan for one file: what is read-only is only checked."""
-    if plan.mode is Mode.FIX and info is not None and _read_only(info):
-        return replace(plan, mode=Mode.CHECK)
-    return plan
+def mode_for(mode: Mode, info: os.stat_result | None) -> Mode:
+    """The mode for one file: what is read-only is only checked."""
+    return Mode.CHECK if mode is Mode.FIX and info is not None and _read_only(info) else mode
 
 
 def _write(path: Path, data: bytes, info: os.stat_result | None) -> Problem | None:
@@ -563,11 +555,11 @@ def _start_worker() -> None:
     gc.disable()
 
 
-def _work(numbered: Sequence[tuple[int, Job]], plan: Plan) -> list[_Done]:
-    return list(_each(numbered, plan))
+def _work(numbered: Sequence[tuple[int, Job]], mode: Mode) -> list[_Done]:
+    return list(_each(numbered, mode))
 
 
-def _each(numbered: Sequence[tuple[int, Job]], plan: Plan) -> Iterator[_Done]:
+def _each(numbered: Sequence[tuple[int, Job]], mode: Mode) -> Iterator[_Done]:
     from uncuda.cache import digest_of
 
     for number, job in numbered:
@@ -576,7 +568,7 @@ def _each(numbered: Sequence[tuple[int, Job]], plan: Plan) -> Iterator[_Done]:
             yield number, Examined(problem=loaded), None, ""
             continue
         data, info = loaded
-        yield number, examine(data, job, plan_for(plan, info)), info, digest_of(data)
+        yield number, examine(data, job, mode_for(mode, info)), info, digest_of(data)
 
 
 def default_workers() -> int:

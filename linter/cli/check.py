@@ -90,7 +90,7 @@ def _refuse_contradictions(arguments: Namespace) -> None:
 
 def _run(arguments: Namespace, outputs: list[tuple[str, Path | None]]) -> int:
     from uncuda.cli.plan import gather
-    from uncuda.runner import Interrupted, Mode, Plan, Runner, default_workers
+    from uncuda.runner import Interrupted, Mode, Runner, default_workers
 
     begun = time.perf_counter()
     stdin = arguments.paths == ["-"]
@@ -104,14 +104,13 @@ def _run(arguments: Namespace, outputs: list[tuple[str, Path | None]]) -> int:
         write("".join(f"{visible(job.display)}\n" for job in gathered.jobs))
         return CLEAN
     mode = Mode.DIFF if arguments.diff else Mode.FIX if arguments.fix else Mode.CHECK
-    plan = Plan(mode=mode, unsafe=gathered.unsafe)
     cache = None
     if gathered.cache_directory is not None and arguments.add_ignore is None:
         from uncuda.cache import Cache
 
         cache = Cache.load(gathered.cache_directory)
     watcher = _watcher(arguments, len(gathered.jobs))
-    runner = Runner(plan, arguments.jobs or default_workers(), cache, watcher.step if watcher else None)
+    runner = Runner(mode, arguments.jobs or default_workers(), cache, watcher.step if watcher else None)
     interrupted = False
     try:
         results = runner.run(gathered.jobs)
@@ -127,7 +126,8 @@ def _run(arguments: Namespace, outputs: list[tuple[str, Path | None]]) -> int:
         root=gathered.root,
         fixing=mode is Mode.FIX,
         diffing=mode is Mode.DIFF,
-        unsafe=plan.unsafe,
+        unsafe=gathered.unsafe,
+        totals=not arguments.quiet,
         command_line=gathered.command_line,
         summaries=_summaries,
     )
@@ -202,7 +202,7 @@ def _report(
 ) -> bool:
     """Writes all reports; True when one could not be written."""
     from uncuda.report import render
-    from uncuda.report.summary import problem_lines, show_fixes, totals
+    from uncuda.report.summary import problem_lines, show_fixes
 
     for line in problem_lines(run, err_style):
         warn(line)
@@ -234,8 +234,6 @@ def _report(
                 text = render_one(run, style)
             else:
                 text = render(name, run, replace(style, width=max(style.width, 40)))
-            if name in TEXT_FORMATS and arguments.quiet:
-                text = _without_totals(text, totals(run, style))
             write(text, stream)
         else:
             failed |= not _write_report(path, render(name, run, Style(width=120)))
@@ -248,11 +246,6 @@ def _report(
 def visible_lines(text: str) -> str:
     """Several lines made printable."""
     return "\n".join(visible(line) for line in text.split("\n"))
-
-
-def _without_totals(text: str, lines: list[str]) -> str:
-    tail = "\n".join(lines) + "\n" if lines else ""
-    return text.removesuffix(tail).rstrip("\n") + "\n" if text.removesuffix(tail).strip() else ""
 
 
 def _diff_totals(run: Run, style: Style) -> list[str]:

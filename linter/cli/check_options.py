@@ -28,6 +28,54 @@ def codes(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
+def add_rule_options(parser: ArgumentParser) -> None:
+    """Options that say what to look for; each stands for a setting."""
+    rules = parser.add_argument_group("what to look for")
+    for name, text in (
+        ("--select", "only these rules: codes, prefixes of codes, names"),
+        ("--extend-select", "these rules as well"),
+        ("--ignore", "not these rules"),
+    ):
+        rules.add_argument(name, action="append", type=codes, metavar="RULES", help=text)
+    rules.add_argument(
+        "--target",
+        action="append",
+        type=codes,
+        metavar="TARGETS",
+        help=f"the hardware that counts: {', '.join(t.value for t in Target)} (default: all)",
+    )
+    rules.add_argument(
+        "--torch-floor", metavar="VERSION", help="the oldest torch that fixed code must run on"
+    )
+    severities = [s.value for s in Severity]
+    rules.add_argument(
+        "--severity", choices=severities, help="the least grave findings to show (default: warning)"
+    )
+    rules.add_argument("--fail-on", choices=severities, help="the least grave findings to exit with 1 for")
+
+
+def add_file_options(parser: ArgumentParser) -> argparse._ArgumentGroup:
+    """Options that say which files count and where settings come from."""
+    files = parser.add_argument_group("files and settings")
+    files.add_argument(
+        "--exclude", action="append", type=codes, metavar="PATTERNS", help="leave these paths out"
+    )
+    files.add_argument(
+        "--respect-gitignore",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="leave out what git ignores (default: yes)",
+    )
+    files.add_argument(
+        "--config",
+        action="append",
+        metavar="FILE|KEY=VALUE",
+        help="a settings file to use instead of those found, or one setting; can be given more than once",
+    )
+    files.add_argument("--isolated", action="store_true", help="ignore all settings files")
+    return files
+
+
 class _Parser(ArgumentParser):
     """Reads a bare `--add-ignore` as one without a reason, never with the next word as the reason."""
 
@@ -74,28 +122,7 @@ def check_parser() -> ArgumentParser:
         help="put a comment at each finding that silences it; write --add-ignore=REASON to give a reason",
     )
 
-    rules = parser.add_argument_group("what to look for")
-    for name, text in (
-        ("--select", "only these rules: codes, prefixes of codes, names"),
-        ("--extend-select", "these rules as well"),
-        ("--ignore", "not these rules"),
-    ):
-        rules.add_argument(name, action="append", type=codes, metavar="RULES", help=text)
-    rules.add_argument(
-        "--target",
-        action="append",
-        type=codes,
-        metavar="TARGETS",
-        help=f"the hardware that counts: {', '.join(t.value for t in Target)} (default: all)",
-    )
-    rules.add_argument(
-        "--torch-floor", metavar="VERSION", help="the oldest torch that fixed code must run on"
-    )
-    severities = [s.value for s in Severity]
-    rules.add_argument(
-        "--severity", choices=severities, help="the least grave findings to show (default: warning)"
-    )
-    rules.add_argument("--fail-on", choices=severities, help="the least grave findings to exit with 1 for")
+    add_rule_options(parser)
 
     output = parser.add_argument_group("output")
     output.add_argument(
@@ -123,27 +150,11 @@ def check_parser() -> ArgumentParser:
         "-e", "--exit-zero", action="store_true", help="exit with 0 even when there are findings"
     )
 
-    files = parser.add_argument_group("files and settings")
+    files = add_file_options(parser)
     files.add_argument("--stdin-filename", metavar="PATH", help="the name that standard input goes by")
-    files.add_argument(
-        "--exclude", action="append", type=codes, metavar="PATTERNS", help="leave these paths out"
-    )
-    files.add_argument(
-        "--respect-gitignore",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="leave out what git ignores (default: yes)",
-    )
     files.add_argument(
         "--force-exclude", action="store_true", help="leave out excluded files even when they are named"
     )
-    files.add_argument(
-        "--config",
-        action="append",
-        metavar="FILE|KEY=VALUE",
-        help="a settings file to use instead of those found, or one setting; can be given more than once",
-    )
-    files.add_argument("--isolated", action="store_true", help="ignore all settings files")
     files.add_argument("--no-cache", action="store_true", help="neither read nor write the cache")
     files.add_argument(
         "-j",

@@ -1,0 +1,109 @@
+"""The oldest torch that fixed code must run on: set by the person, or read from the project's own files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from uncuda.findings import TorchVersion
+from uncuda.requirements import Mention, mentions
+from uncuda.results import dotted
+from uncuda.settings import Settings
+from uncuda.settings_values import shown
+
+SUPPOSED: TorchVersion = (2, 6)
+"""The floor where a project names none: the first torch with torch.accelerator. Fixes need no more than that,
+and no question has to be asked; what newer releases add is written only for projects that ask for them."""
+
+_PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """A torch release, where it comes from (`requirements.txt:3`, an option, …) and what is written there."""
+
+    version: TorchVersion
+    origin: str
+    text: str = ""
+
+    def __str__(self) -> str:
+        says = f" ({self.text})" if self.text else ""
+        return f"{dotted(self.version)}, from {self.origin}{says}"
+
+
+def parsed(text: str) -> TorchVersion:
+    """`2.6` or `2.6.1` as a version."""
+    major, minor = text.split(".")[:2]
+    return int(major), int(minor)
+
+
+class Floors:
+    """The floor of every directory, each worked out once."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str], Floor] = {}
+        self._read: dict[str, list[Mention]] = {}
+
+    def of(self, directory: str, settings: Settings) -> Floor:
+        """The floor for the files of a directory: that of the settings, else that of the nearest files that
+        name one, up to where the project begins; else the supposed one."""
+        if settings.torch_floor is not None:
+            return Floor(parsed(settings.torch_floor), settings.origins.get("torch-floor", "settings"))
+        end = str(settings.directory) if settings.root else ""
+        known = self._found.get((directory, end))
+        if known is None:
+            known = self._found[directory, end] = self._climb(directory, end)
+        return known
+
+    def _climb(self, directory: str, end: str) -> Floor:
+        nameless: Mention | None = None
+        at = directory
+        for at in _upwards(directory, end):
+            said = self._mentions(at)
+            bounded = [m for m in said if m.range.floor]
+            if bounded:
+                lowest = min(bounded, key=lambda m: m.range.floor or (0, 0))
+                assert lowest.range.floor is not None
+                return Floor(lowest.range.floor, _place(lowest), lowest.text)
+            ended = [m for m in said if m.range.below]
+            if ended:
+                lowest = min(ended, key=lambda m: m.range.below or (0, 0))
+                assert lowest.range.below is not None
+                if lowest.range.below < SUPPOSED:
+                    return Floor(lowest.range.below, _place(lowest), lowest.text)
+            nameless = nameless or next(iter(said), None)
+        if nameless is not None:
+            return Floor(SUPPOSED, f"supposition: {_place(nameless)} names no lowest torch")
+        return Floor(SUPPOSED, "supposition: no requirement of torch was found")
+
+    def _mentions(self, directory: str) -> Sequence[Mention]:
+        known = self._read.get(directory)
+        if known is None:
+            known = self._read[directory] = mentions(directory)
+        return known
+
+
+def _place(mention: Mention) -> str:
+    return f"{shown(mention.file)}:{mention.row}"
+
+
+def _upwards(directory: str, end: str) -> list[str]:
+    """The directories from `directory` up to where its project begins.
+
+    That is `end`, else the top of the git repository, else the first directory that has a package's files, else
+    the one below the person's home.
+    """
+    every = [directory]
+    while os.path.dirname(every[-1]) != every[-1]:
+        every.append(os.path.dirname(every[-1]))
+    if end in every:
+        return every[: every.index(end) + 1]
+    for number, at in enumerate(every):
+        if os.path.exists(os.path.join(at, ".git")):
+            return every[: number + 1]
+    for number, at in enumerate(every):
+        if any(os.path.isfile(os.path.join(at, name)) for name in _PROJECT_FILES):
+            return every[: number + 1]
+    home = os.path.expanduser("~")
+    return [at for at in every[:-1] if at != home and not home.startswith(at + os.sep)] or every[:1]
