@@ -16,7 +16,7 @@ from uncuda.flow import Kind, Value, argument, device_text, indexed_cuda_text
 _DEVICE_NAME = re.compile(
     r"(?:^|_)dev(?:ice)?s?(?:_?(?:type|name|str|string|id|ids|arg|spec|map|backend|list))?\d*\Z", re.I
 )
-_CUDA_CLASS = re.compile(r"cuda|nvidia", re.I)
+_CUDA_SIDE = re.compile(r"cuda|nvidia|rocm|hip(?![a-z])", re.I)
 
 
 def names_device(name: str) -> bool:
@@ -91,11 +91,16 @@ def at_import(ctx: Context) -> bool:
     return True
 
 
+def is_cuda_side(name: str) -> bool:
+    """Does the name of a class or function say that it is the CUDA (or ROCm) side of something?"""
+    return bool(_CUDA_SIDE.search(name))
+
+
 def in_cuda_class(ctx: Context) -> bool:
     """Is this inside a class that is the CUDA side of something: `class CudaBackend`?"""
-    if ctx.owner is not None and _CUDA_CLASS.search(ctx.owner.name):
+    if ctx.owner is not None and is_cuda_side(ctx.owner.name):
         return True
-    return any(isinstance(n, cst.ClassDef) and _CUDA_CLASS.search(n.name.value) for n in ctx.ancestors)
+    return any(isinstance(n, cst.ClassDef) and is_cuda_side(n.name.value) for n in ctx.ancestors)
 
 
 # -- the index ---------------------------------------------------------------------------------------------

@@ -215,10 +215,15 @@ def _fix_default(fix: FixBuilder, literal: cst.BaseExpression) -> None:
 def judge(fix: FixBuilder, ctx: Context) -> None:
     """Lowers a fix that asks for the accelerator where that is new: while a module is imported, or under a
     condition that asks for CUDA."""
-    if ctx.guard(fix.node) in (Guard.CUDA, Guard.TRY, Guard.SKIPPED_TEST):
+    if is_conditional(fix):
         fix.unsafe()
     if at_import(ctx) and not used_at_import(ctx):
         fix.unsafe()
+
+
+def is_conditional(fix: FixBuilder) -> bool:
+    """Does the place run only where CUDA is there, or in a `try` that handles its absence?"""
+    return fix.ctx.guard(fix.node) in (Guard.CUDA, Guard.TRY, Guard.SKIPPED_TEST)
 
 
 def used_at_import(ctx: Context) -> bool:
