@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uncuda.rules.knowledge.apis import Api, aliases, apis, canonical, lookup, nearest, outcomes
+from uncuda.rules.knowledge.apis import Api, aliases, apis, canonical, frameworks, lookup, nearest, outcomes
 from uncuda.rules.knowledge.packages import (
     Package,
     Support,
@@ -23,6 +23,7 @@ __all__ = [
     "apis",
     "canonical",
     "distribution",
+    "frameworks",
     "lookup",
     "nearest",
     "outcomes",

@@ -12,6 +12,8 @@ from uncuda.findings import Outcomes, TorchVersion
 from uncuda.rules.knowledge._data import optional_text, spread, table
 
 FILE = "torch_api.json"
+FRAMEWORKS = "frameworks.json"
+"""The same for frameworks beside torch; read only when a name isn't in the first."""
 _FAMILIES = ("torch.cuda.", "torch.backends.cuda.", "torch.backends.cudnn.")
 _UNLISTED = "torch.cuda.*"
 
@@ -69,11 +71,12 @@ def _api(symbol: str, row: Mapping[str, Any]) -> Api:
 
 def canonical(symbol: str) -> str | None:
     """The table's own spelling of `symbol` (an alias, or with other quotes); None when it isn't listed."""
-    content = table(FILE)
-    for name in (symbol, symbol.replace("'", '"').strip()):
-        name = content["aliases"].get(name, name)
-        if name in content["apis"]:
-            return str(name)
+    for file in (FILE, FRAMEWORKS):
+        content = table(file)
+        for name in (symbol, symbol.replace("'", '"').strip()):
+            name = content["aliases"].get(name, name)
+            if name in content["apis"]:
+                return str(name)
     return None
 
 
@@ -84,7 +87,10 @@ def lookup(symbol: str) -> Api | None:
     (`torch.device("cuda")`, `env:NCCL_*`). None when there is none.
     """
     key = canonical(symbol)
-    return None if key is None else _api(key, table(FILE)["apis"][key])
+    if key is None:
+        return None
+    row = table(FILE)["apis"].get(key)
+    return _api(key, table(FRAMEWORKS)["apis"][key] if row is None else row)
 
 
 def outcomes(symbol: str) -> Outcomes:
@@ -108,6 +114,12 @@ def apis() -> Mapping[str, Api]:
     return MappingProxyType({symbol: _api(symbol, row) for symbol, row in table(FILE)["apis"].items()})
 
 
+@cache
+def frameworks() -> Mapping[str, Api]:
+    """Every entry of the frameworks' table by its symbol."""
+    return MappingProxyType({s: _api(s, row) for s, row in table(FRAMEWORKS)["apis"].items()})
+
+
 def aliases() -> Mapping[str, str]:
     """Every alias, with the symbol that it stands for."""
     return MappingProxyType(table(FILE)["aliases"])
@@ -117,7 +129,7 @@ def nearest(name: str, n: int = 3) -> list[str]:
     """Up to `n` listed symbols that `name` may have meant, best first: by whole name, then by last part."""
     import difflib
 
-    listed = list(table(FILE)["apis"])
+    listed = [*table(FILE)["apis"], *table(FRAMEWORKS)["apis"]]
     last = name.rpartition(".")[2].lower()
     found = [symbol for symbol in listed if symbol.rpartition(".")[2].lower() == last]
     found += difflib.get_close_matches(name, listed, n=n, cutoff=0.5)
