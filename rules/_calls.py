@@ -11,13 +11,16 @@ from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.flow import argument, device_text, indexed_cuda_text
 
 _PREFIX = "torch.cuda."
+# Sub-modules whose members torch.cuda has under the same name.
+_HOMES = frozenset({"", "memory", "random", "streams", "graphs"})
 _SHOWING = frozenset(
     {"print", "info", "debug", "warning", "warn", "error", "log", "critical", "write", "exception"}
 )
 
 
 def cuda_function(node: cst.BaseExpression, ctx: Context, names: Container[str]) -> str | None:
-    """The member of torch.cuda (or torch.cuda.memory) that a name or attribute stands for, if one of `names`.
+    """The member of torch.cuda (or of its memory, random, streams, graphs) that a name or attribute stands for,
+    if one of `names`.
 
     A plain name counts when an import binds it: a name that was assigned is told where that is done.
     """
@@ -29,8 +32,8 @@ def cuda_function(node: cst.BaseExpression, ctx: Context, names: Container[str])
     full = ctx.qualified(node)
     if full is None or not full.startswith(_PREFIX):
         return None
-    short = full[len(_PREFIX) :].removeprefix("memory.")
-    return short if short in names else None
+    home, _, short = full[len(_PREFIX) :].rpartition(".")
+    return short if home in _HOMES and short in names else None
 
 
 def is_imported(node: cst.Name, ctx: Context) -> bool:
