@@ -387,7 +387,7 @@ def _load(path: str, base: str, known: Collection[str] | None) -> list[_Layer]:
         values = dict(table)
         extend = values.pop("extend", None)
         layer = reader.read(values)
-        chain.append(_Layer(layer, dict.fromkeys(layer, shown(at))))
+        chain.append(_Layer(layer, {key: reader.place_of(key) for key in layer}))
         at = None if extend is None else reader.extended(extend, os.path.dirname(seen[-1]))
     chain.reverse()
     return chain

@@ -103,14 +103,15 @@ class Reader:
             raise self._error("extend", f"there is no file {value}")
         return path
 
+    def place_of(self, key: str, value: str | None = None) -> str:
+        """The file and line where `key` is written, or `value` behind it."""
+        row = _row_of(self.text, self.section, key, value) if self.text else None
+        return f"{self.place}:{row}" if row else self.place
+
     def _error(self, key: str, message: str, value: str | None = None) -> SettingsError:
-        place = self.place
-        if self.text:
-            row = _row_of(self.text, self.section, key, value)
-            place = f"{place}:{row}" if row else place
-        elif key in self.origins:
+        if not self.text and key in self.origins:
             return SettingsError(f"{self.origins[key]}: {message}")
-        return SettingsError(f"{place}: {key}: {message}")
+        return SettingsError(f"{self.place_of(key, value)}: {key}: {message}")
 
     def _typed(self, key: str, value: object) -> object:
         method = getattr(self, "_as_" + self.kinds[key].replace("-", "_"))
@@ -140,9 +141,7 @@ class Reader:
             return code
         if re.fullmatch(r"UC\d{0,2}", code) and any(k.startswith(code) for k in known):
             return code
-        upper = code.upper()
-        hint = f"; did you mean {upper}?" if upper in known else nearest(code, known)
-        raise self._error(key, f"unknown rule {code!r}{hint}", code)
+        raise self._error(key, f"unknown rule {code!r}{_rule_hint(code, known)}", code)
 
     def _as_targets(self, key: str, value: object) -> tuple[Target, ...]:
         names = [t.value for t in Target]
@@ -205,6 +204,18 @@ class Reader:
         if len(body) != 1 or not isinstance(body[0], (ast.Import, ast.ImportFrom)):
             raise self._error(key, f"must be one Python import statement, not {text!r}")
         return text
+
+
+def _rule_hint(code: str, known: Collection[str]) -> str:
+    upper = code.upper()
+    if upper in known:
+        return f"; did you mean {upper}?"
+    if not re.fullmatch(r"UC\d*", upper):
+        return nearest(code, known)
+    # Among numbers the nearest is as good as any other: the family's are told, or the families.
+    family = sorted(k for k in known if k.startswith(upper[:3]) and re.fullmatch(r"UC\d+", k))
+    choices = family or sorted({k[:3] for k in known if re.match(r"UC\d", k)})
+    return f"; there are {', '.join(choices)}"
 
 
 def _python(text: str, mode: str) -> object | None:
