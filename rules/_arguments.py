@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container
 
 import libcst as cst
 
@@ -42,14 +42,3 @@ def belongs(node: cst.BaseExpression, ctx: Context, *packages: str) -> bool:
 def called(node: cst.Call, names: Container[str]) -> bool:
     """Is the last word of what is called one of `names`?"""
     return last_word(node.func) in names
-
-
-def literals(node: cst.BaseExpression) -> Iterator[tuple[cst.BaseExpression, str]]:
-    """The literal texts of a list or tuple, with the element's node (the first part of a pair counts)."""
-    if isinstance(node, (cst.List, cst.Tuple)):
-        for element in node.elements:
-            value = element.value
-            first = value.elements[0].value if isinstance(value, cst.Tuple) and value.elements else value
-            text = string_value(first)
-            if text is not None:
-                yield value, text

@@ -1,0 +1,116 @@
+"""Lightning: a Trainer that is told to use GPUs."""
+
+from __future__ import annotations
+
+import libcst as cst
+
+from uncuda.context import Context
+from uncuda.fixes.builder import FixBuilder
+from uncuda.flow import string_value
+from uncuda.rules._arguments import called, imports, keyword, text_argument
+from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
+
+_TRAINERS = frozenset({"Trainer", "Fabric", "LightningCLI"})
+_PACKAGES = ("pytorch_lightning", "lightning", "lightning_fabric", "lightning_lite")
+
+
+class LightningGpu(Rule):
+    """`Trainer(accelerator="gpu")` raises on every host without CUDA or MPS.
+
+    `"auto"` picks what is there: CUDA on a CUDA host, as before, MPS on a Mac, the CPU elsewhere. An accelerator
+    that Lightning doesn't know (Ascend, Intel) needs a plug-in of its own. `gpus=` is gone since Lightning 2.
+    """
+
+    code = "UC610"
+    name = "lightning-gpu"
+    triggers = ("accelerator", "gpus")
+    category = Category.MANDATORY
+    effort = 1
+    fix_safety = (
+        "Unsafe: where there is no accelerator the program now trains on the CPU, slowly, instead of stopping. With CUDA "
+        "nothing changes."
+    )
+    sources = ("pytorch-lightning 2.6.6, read",)
+    bad = (
+        Bad(
+            "import pytorch_lightning as pl\n\ntrainer = pl.Trainer(accelerator='gpu', devices=2)\n",
+            "import pytorch_lightning as pl\n\ntrainer = pl.Trainer(accelerator='auto', devices=2)\n",
+            Applicability.UNSAFE,
+        ),
+        Bad(
+            'from lightning.fabric import Fabric\n\nfabric = Fabric(accelerator="cuda", devices=1)\n',
+            'from lightning.fabric import Fabric\n\nfabric = Fabric(accelerator="auto", devices=1)\n',
+            Applicability.UNSAFE,
+            id="fabric",
+        ),
+        Bad(
+            "from pytorch_lightning import Trainer\n\ntrainer = Trainer(max_epochs=1, gpus=4)\n",
+            'from pytorch_lightning import Trainer\n\ntrainer = Trainer(max_epochs=1, accelerator="auto", devices=4)\n',
+            Applicability.UNSAFE,
+            id="gpus",
+        ),
+        Bad(
+            "import lightning as L\n\ntrainer = L.Trainer(accelerator='gpu', gpus=n)\n",
+            "import lightning as L\n\ntrainer = L.Trainer(accelerator='auto', gpus=n)\n",
+            Applicability.UNSAFE,
+            count=2,
+            id="both",
+        ),
+    )
+    good = (
+        Good("import pytorch_lightning as pl\n\ntrainer = pl.Trainer(accelerator='auto')\n"),
+        Good("import pytorch_lightning as pl\n\ntrainer = pl.Trainer(accelerator='cpu', gpus=0)\n"),
+        Good("import pytorch_lightning as pl\n\ntrainer = pl.Trainer(gpus=None)\n"),
+        Good("from mylib import Trainer\n\ntrainer = Trainer(accelerator='gpu', gpus=2)\n", "another Trainer"),
+        Good("import lightning as L\n\nif accelerator == 'gpu':\n    pass\n", "a comparison"),
+    )  # fmt: skip
+
+    def visit_Call(self, node: cst.Call, ctx: Context) -> None:
+        if not called(node, _TRAINERS) or not imports(ctx, *_PACKAGES):
+            return
+        full = ctx.qualified(node.func)
+        if full is not None and full.partition(".")[0] not in _PACKAGES:
+            return
+        named = text_argument(node, "accelerator", ("gpu", "cuda"))
+        if named is not None:
+            text = string_value(named.value)
+            ctx.report(
+                self,
+                named.value,
+                f'`accelerator="{text}"` raises without ' + ("CUDA or MPS" if text == "gpu" else "CUDA"),
+                symbol=f'Trainer(accelerator="{text}")',
+                fix=lambda fix: _auto(fix, named.value),
+                title="Let Lightning pick the accelerator",
+            )
+        old = keyword(node, "gpus")
+        if old is not None and not _none(old.value):
+            plain = isinstance(old.value, (cst.Integer, cst.UnaryOperation))
+            others = {"accelerator", "devices"} & {
+                a.keyword.value for a in node.args if a.keyword is not None
+            }
+            ctx.report(
+                self,
+                old,
+                "`gpus=` is gone since Lightning 2",
+                symbol="Trainer(gpus=1)",
+                fix=(lambda fix: _devices(fix, old)) if plain and not others else None,
+                title="Say accelerator and devices",
+            )
+
+
+def _none(value: cst.BaseExpression) -> bool:
+    return (isinstance(value, cst.Name) and value.value == "None") or (
+        isinstance(value, cst.Integer) and value.value == "0"
+    )
+
+
+def _auto(fix: FixBuilder, value: cst.BaseExpression) -> None:
+    fix.unsafe()
+    quote = value.quote if isinstance(value, cst.SimpleString) else '"'
+    fix.replace(value, f"{quote}auto{quote}")
+
+
+def _devices(fix: FixBuilder, old: cst.Arg) -> None:
+    fix.unsafe()
+    assert old.keyword is not None
+    fix.replace(old.keyword, 'accelerator="auto", devices')

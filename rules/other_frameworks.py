@@ -1,0 +1,334 @@
+"""TensorFlow and JAX device names, and switches of other libraries that ask for a GPU."""
+
+from __future__ import annotations
+
+import re
+
+import libcst as cst
+
+from uncuda.context import Context
+from uncuda.fixes.builder import CannotFix, FixBuilder
+from uncuda.flow import argument, string_value
+from uncuda.rules._arguments import belongs, keyword, text_argument
+from uncuda.rules._calls import is_read, last_word
+from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
+
+_TF_GPU = re.compile(r"/?(?:(?:job|replica|task):[^/]*/)*(?:device:)?gpu:(?:\d+|\*)\Z", re.I)
+_TF_QUESTIONS = {
+    "tensorflow.test.is_built_with_cuda": "tf.test.is_built_with_cuda()",
+    "tensorflow.test.is_gpu_available": "tf.test.is_gpu_available()",
+}
+
+
+class TensorflowGpu(Rule):
+    """`tf.device("/GPU:0")` runs on the CPU of a host without such a device, without a word.
+
+    Soft placement, the default in eager mode, moves the block; a graph raises. `tf.test.is_built_with_cuda()` is False
+    on every other build. `tf.config.list_physical_devices()` says what is there.
+    """
+
+    code = "UC630"
+    name = "tensorflow-gpu"
+    triggers = ("GPU:", "gpu:", "is_built_with_cuda", "is_gpu_available")
+    category = Category.OPTIONAL
+    effort = 1
+    sources = ("TensorFlow documentation, not re-checked",)
+    bad = (
+        Bad("import tensorflow as tf\n\nwith tf.device('/GPU:0'):\n    y = f(x)\n"),
+        Bad("import tensorflow as tf\n\nwith tf.device('/device:gpu:1'):\n    y = f(x)\n", id="device"),
+        Bad("import tensorflow as tf\n\nif tf.test.is_built_with_cuda() and tf.test.is_gpu_available():\n    f()\n",
+            count=2, id="questions"),
+    )  # fmt: skip
+    good = (
+        Good("import tensorflow as tf\n\nwith tf.device('/CPU:0'):\n    y = f(x)\n"),
+        Good("import tensorflow as tf\n\ngpus = tf.config.list_physical_devices('GPU')\n"),
+        Good("with env.device('/GPU:0'):\n    pass\n", "not TensorFlow"),
+        Good("print('GPU: none')\n", "prose"),
+    )
+
+    def visit_Call(self, node: cst.Call, ctx: Context) -> None:
+        full = ctx.qualified(node.func)
+        if full == "tensorflow.device":
+            given = argument(node, "device_name", 0)
+            text = string_value(given.value) if given is not None else None
+            if given is not None and text is not None and _TF_GPU.match(text):
+                ctx.report(
+                    self,
+                    given.value,
+                    f'"{text}" runs on the CPU where there is no such device',
+                    symbol='tf.device("/GPU:0")',
+                )
+        elif full in _TF_QUESTIONS:
+            ctx.report(self, node, f"`{_TF_QUESTIONS[full]}` asks for one vendor", symbol=_TF_QUESTIONS[full])
+
+
+_JAX_LISTS = frozenset({"jax.devices", "jax.local_devices", "jax.device_count", "jax.local_device_count"})
+
+
+class JaxGpuBackend(Rule):
+    """`jax.devices("gpu")` raises where there is no such platform.
+
+    Without an argument the functions speak of the default platform, which is the accelerator that is there. "cuda"
+    fails even on ROCm, whose platform is called rocm.
+    """
+
+    code = "UC631"
+    name = "jax-gpu-backend"
+    triggers = ("jax",)
+    effort = 1
+    fix_safety = "Unsafe: where JAX_PLATFORMS or a plug-in changes the default platform, the devices are those of that one."
+    sources = ("JAX documentation, not re-checked",)
+    bad = (
+        Bad("import jax\n\nd = jax.devices('gpu')[0]\n", "import jax\n\nd = jax.devices()[0]\n", Applicability.UNSAFE),
+        Bad("import jax\n\nn = jax.local_device_count(backend='cuda')\n", "import jax\n\nn = jax.local_device_count()\n",
+            Applicability.UNSAFE, id="keyword"),
+        Bad("import jax\n\njax.config.update('jax_platform_name', 'gpu')\n", None, id="config"),
+    )  # fmt: skip
+    good = (
+        Good("import jax\n\nd = jax.devices()[0]\n"),
+        Good("import jax\n\nd = jax.devices('cpu')\n"),
+        Good("pool.devices('gpu')\n", "not jax"),
+        Good("import jax\n\nif jax.default_backend() == 'gpu':\n    pass\n", "a comparison"),
+    )
+
+    def visit_Call(self, node: cst.Call, ctx: Context) -> None:
+        full = ctx.qualified(node.func)
+        if full in _JAX_LISTS:
+            given = argument(node, "backend", 0)
+            text = string_value(given.value) if given is not None else None
+            if text in ("gpu", "cuda"):
+                ctx.report(
+                    self,
+                    node,
+                    f'`{full}("{text}")` raises where there is no such platform',
+                    symbol=f'jax.devices("{text}")',
+                    fix=lambda fix: _no_argument(fix, node),
+                    title="Ask the default platform",
+                )
+        elif full == "jax.config.update" and len(node.args) == 2:
+            key, value = (string_value(a.value) for a in node.args)
+            if key in ("jax_platform_name", "jax_platforms") and value in ("gpu", "cuda"):
+                ctx.report(self, node, f'the platform is set to "{value}"', symbol=f'jax.devices("{value}")')
+
+
+def _no_argument(fix: FixBuilder, node: cst.Call) -> None:
+    fix.unsafe()
+    if len(node.args) != 1:
+        raise CannotFix("there are other arguments")
+    fix.arguments(node, "")
+
+
+class RayGpus(Rule):
+    """`num_gpus=1` asks Ray for a resource that only NVIDIA, AMD and Intel hosts offer.
+
+    On Ascend the resource is called NPU, on Gaudi HPU, on TPU TPU: the task or actor is never scheduled there, and the
+    program waits for ever without an error. Name the resource in the settings: `resources={"NPU": 1}`.
+    """
+
+    code = "UC632"
+    name = "ray-gpus"
+    triggers = ("num_gpus", "use_gpu", "get_gpu_ids")
+    effort = 3
+    sources = ("Ray documentation on accelerators, not re-checked",)
+    bad = (
+        Bad("import ray\n\n\n@ray.remote(num_gpus=1)\nclass Worker:\n    pass\n"),
+        Bad("import ray\n\nw = Worker.options(num_cpus=1, num_gpus=0.5).remote()\n", id="options"),
+        Bad(
+            "from ray.train import ScalingConfig\n\nc = ScalingConfig(num_workers=2, use_gpu=True)\n",
+            id="scaling",
+        ),
+        Bad("import ray\n\nids = ray.get_gpu_ids()\n", id="ids"),
+    )
+    good = (
+        Good("import ray\n\n\n@ray.remote(num_gpus=0)\nclass Worker:\n    pass\n", "asks for none"),
+        Good("run(num_gpus=1)\n", "not Ray"),
+        Good(
+            "import ray\n\nw = Worker.options(num_gpus=n, resources={'NPU': m}).remote()\n",
+            "names the others too",
+        ),
+        Good("def f(num_gpus=1, use_gpu=True):\n    return num_gpus\n", "parameters"),
+        Good("from ray.train import ScalingConfig\n\nc = ScalingConfig(use_gpu=False)\n"),
+    )
+
+    def visit_Call(self, node: cst.Call, ctx: Context) -> None:
+        full = ctx.qualified(node.func) or ""
+        word = last_word(node.func)
+        if full == "ray.get_gpu_ids":
+            ctx.report(self, node, "an empty list where Ray has no GPU resource", symbol="ray.get_gpu_ids()")
+        elif full.startswith("ray.") and word == "ScalingConfig":
+            found = keyword(node, "use_gpu")
+            if found is not None and isinstance(found.value, cst.Name) and found.value.value == "True":
+                self._tell(found, "ScalingConfig(use_gpu=True)", ctx)
+        elif full == "ray.remote" or (word == "options" and _remote(ctx)):
+            found = keyword(node, "num_gpus")
+            zero = found is not None and isinstance(found.value, cst.Integer) and found.value.value == "0"
+            if found is not None and not zero and keyword(node, "resources") is None:
+                self._tell(found, "ray.remote(num_gpus=1)", ctx)
+
+    def _tell(self, arg: cst.Arg, symbol: str, ctx: Context) -> None:
+        ctx.report(
+            self,
+            arg,
+            "waits for ever where Ray's resource isn't called GPU (Ascend, Gaudi, TPU)",
+            symbol=symbol,
+        )
+
+
+def _remote(ctx: Context) -> bool:
+    """Is `X.options(…)` at hand followed by `.remote`, as with Ray?"""
+    return isinstance(ctx.parent, cst.Attribute) and ctx.parent.attr.value == "remote"
+
+
+_SWITCHES: tuple[tuple[tuple[str, ...], str, frozenset[str], str], ...] = (
+    (("xgboost",), "device", frozenset({"cuda", "gpu", "cuda:0"}), 'xgboost(device="cuda")'),
+    (("xgboost",), "tree_method", frozenset({"gpu_hist"}), 'xgboost(device="cuda")'),
+    (("xgboost",), "predictor", frozenset({"gpu_predictor"}), 'xgboost(device="cuda")'),
+    (("lightgbm",), "device", frozenset({"gpu", "cuda"}), 'lightgbm(device="gpu")'),
+    (("lightgbm",), "device_type", frozenset({"gpu", "cuda"}), 'lightgbm(device="gpu")'),
+    (("catboost",), "task_type", frozenset({"GPU"}), 'catboost(task_type="GPU")'),
+)
+_CALLS = {
+    "faiss.StandardGpuResources": "faiss.StandardGpuResources()",
+    "faiss.index_cpu_to_gpu": "faiss.StandardGpuResources()",
+    "faiss.index_cpu_to_all_gpus": "faiss.StandardGpuResources()",
+    "faiss.GpuIndexFlatL2": "faiss.StandardGpuResources()",
+    "faiss.GpuIndexFlatIP": "faiss.StandardGpuResources()",
+    "spacy.require_gpu": "spacy.require_gpu()",
+}
+
+
+class GpuSwitch(Rule):
+    """A library that is told to use a GPU, which to it is CUDA.
+
+    XGBoost, LightGBM, CatBoost, faiss, spaCy and PaddlePaddle raise where their build or the host has none. Take the
+    choice from settings, or ask before.
+    """
+
+    code = "UC633"
+    name = "gpu-switch"
+    triggers = ("xgboost", "lightgbm", "catboost", "faiss", "require_gpu", "paddle")
+    effort = 1
+    priority = 40
+    fix_safety = (
+        "Unsafe: `spacy.prefer_gpu()` goes on without a GPU, where `require_gpu()` stopped the program."
+    )
+    sources = ("documentation of each library, not re-checked",)
+    bad = (
+        Bad("import xgboost as xgb\n\nm = xgb.XGBClassifier(tree_method='gpu_hist', device='cuda')\n", None, count=2),
+        Bad("from catboost import CatBoostClassifier\n\nm = CatBoostClassifier(task_type='GPU')\n", None, id="catboost"),
+        Bad("import faiss\n\nindex = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index)\n", None, count=2, id="faiss"),
+        Bad("import spacy\n\nspacy.require_gpu()\n", "import spacy\n\nspacy.prefer_gpu()\n", Applicability.UNSAFE, id="spacy"),
+        Bad("import paddle\n\npaddle.set_device('gpu:0')\n", None, id="paddle"),
+        Bad("import lightgbm as lgb\n\nm = lgb.LGBMRegressor(device_type='gpu')\n", None, id="lightgbm"),
+    )  # fmt: skip
+    good = (
+        Good("import xgboost as xgb\n\nm = xgb.XGBClassifier(tree_method='hist')\n"),
+        Good("import catboost\n\nm = catboost.CatBoostClassifier(task_type='CPU')\n"),
+        Good("import faiss\n\nif hasattr(faiss, 'StandardGpuResources'):\n    res = faiss.StandardGpuResources()\n", "asked before"),
+        Good("import spacy\n\nspacy.prefer_gpu()\n"),
+        Good("import paddle\n\npaddle.set_device('cpu')\n"),
+        Good("queue.require_gpu()\n", "not spaCy"),
+    )  # fmt: skip
+
+    def visit_Call(self, node: cst.Call, ctx: Context) -> None:
+        full = ctx.qualified(node.func)
+        if full is None:
+            return
+        if full in ("paddle.set_device", "paddle.device.set_device"):
+            given = argument(node, "device", 0)
+            text = string_value(given.value) if given is not None else None
+            if given is not None and text is not None and re.match(r"gpu(:\d+)?\Z", text):
+                ctx.report(
+                    self, given.value, f'"{text}" is CUDA to Paddle', symbol='paddle.set_device("gpu")'
+                )
+            return
+        if full in _CALLS:
+            if not _asked(node, ctx):
+                ctx.report(
+                    self,
+                    node,
+                    f"`{full}` is there in a build for CUDA only",
+                    symbol=_CALLS[full],
+                    fix=(lambda fix: _prefer(fix, node)) if full == "spacy.require_gpu" else None,
+                    title="Use a GPU where there is one",
+                )
+            return
+        for packages, name, values, symbol in _SWITCHES:
+            if belongs(node.func, ctx, *packages):
+                found = text_argument(node, name, values)
+                if found is not None:
+                    ctx.report(
+                        self,
+                        found.value,
+                        f'`{name}="{string_value(found.value)}"` raises without a CUDA device',
+                        symbol=symbol,
+                    )
+
+
+def _asked(node: cst.Call, ctx: Context) -> bool:
+    """Is the call under `hasattr` of the same library?"""
+    for above in ctx.ancestors:
+        if isinstance(above, (cst.If, cst.IfExp)) and "hasattr" in ctx.code(above.test):
+            return is_read(node, ctx)
+    return False
+
+
+def _prefer(fix: FixBuilder, node: cst.Call) -> None:
+    fix.unsafe()
+    if isinstance(node.func, cst.Attribute):
+        fix.replace(node.func.attr, "prefer_gpu")
+    else:
+        raise CannotFix("the function is imported by name")
+
+
+_DEEPSPEED = {
+    "FusedAdam": "deepspeed.ops.adam.FusedAdam",
+    "FusedLamb": "deepspeed.ops.lamb.FusedLamb",
+    "FusedLion": "deepspeed.ops.lamb.FusedLamb",
+}
+
+
+class DeepspeedKernels(Rule):
+    """DeepSpeed's fused optimizers are built for the accelerators that it has an op builder for.
+
+    `FusedAdam` has builders for CUDA, ROCm, Intel, Ascend, Gaudi, Cambricon, MPS and the CPU; FusedLamb, FusedLion and
+    the one-bit optimizers for fewer. `torch.optim.AdamW` needs none.
+    """
+
+    code = "UC611"
+    name = "deepspeed-kernels"
+    triggers = (
+        "FusedAdam",
+        "FusedLamb",
+        "FusedLion",
+        "OnebitAdam",
+        "OnebitLamb",
+        "ZeroOneAdam",
+        "DS4Sci_EvoformerAttention",
+    )
+    category = Category.POTENTIAL
+    effort = 3
+    sources = ("deepspeed 0.19.8, op_builder, read",)
+    bad = (
+        Bad("from deepspeed.ops.adam import FusedAdam\n\nopt = FusedAdam(params)\n"),
+        Bad("import deepspeed\n\nopt = deepspeed.ops.lamb.FusedLamb(params)\n", id="lamb"),
+    )
+    good = (
+        Good("from mylib import FusedAdam\n\nopt = FusedAdam(params)\n", "another package"),
+        Good(
+            "from deepspeed.ops.adam import DeepSpeedCPUAdam\n\nopt = DeepSpeedCPUAdam(params)\n", "the CPU's"
+        ),
+        Good("# FusedAdam\nnames = ['FusedAdam']\n", "prose"),
+    )
+
+    def visit_Call(self, node: cst.Call, ctx: Context) -> None:
+        full = ctx.qualified(node.func)
+        if full is None or not full.startswith("deepspeed.") or last_word(node.func) not in self.triggers:
+            return
+        word = last_word(node.func)
+        ctx.report(
+            self,
+            node.func,
+            f"`{word}` is a kernel that DeepSpeed builds for some accelerators only",
+            symbol=_DEEPSPEED.get(word, "DeepSpeed op builder"),
+        )
