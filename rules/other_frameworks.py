@@ -312,6 +312,10 @@ class DeepspeedKernels(Rule):
     bad = (
         Bad("from deepspeed.ops.adam import FusedAdam\n\nopt = FusedAdam(params)\n"),
         Bad("import deepspeed\n\nopt = deepspeed.ops.lamb.FusedLamb(params)\n", id="lamb"),
+        Bad(
+            "from deepspeed.ops.deepspeed4science import DS4Sci_EvoformerAttention\n\ny = DS4Sci_EvoformerAttention(q, k)\n",
+            id="evoformer",
+        ),
     )
     good = (
         Good("from mylib import FusedAdam\n\nopt = FusedAdam(params)\n", "another package"),
