@@ -105,13 +105,15 @@ def _fixable(run: Run, style: Style) -> list[str]:
     unsafe = sum(placed.fixable(unsafe=True) for _, placed in run.findings) - safe
     one, two = style.paint("[*]", "cyan"), style.paint("[**]", "cyan")
     parts: list[str] = []
+    counted = safe + unsafe
     if run.fixing:
         # What could be fixed was.
-        if unsafe and not run.unsafe:
+        counted = 0 if run.unsafe else unsafe
+        if counted:
             parts.append(f"{unsafe} {two} with --unsafe-fixes")
     elif run.unsafe:
-        if safe + unsafe:
-            parts.append(f"{safe + unsafe} {one} with --fix --unsafe-fixes")
+        if counted:
+            parts.append(f"{counted} {one} with --fix --unsafe-fixes")
     else:
         if safe:
             parts.append(f"{safe} {one} with --fix")
@@ -119,7 +121,7 @@ def _fixable(run: Run, style: Style) -> list[str]:
             parts.append(f"{unsafe} {two} {'more ' if safe else ''}with --fix --unsafe-fixes")
     if not parts:
         return []
-    rest = len(run.findings) - safe - unsafe
+    rest = len(run.findings) - counted
     tail = f"; {rest} {'is' if rest == 1 else 'are'} left to you" if rest else ""
     return [f"Fixable: {', '.join(parts)}{tail}."]
 
