@@ -39,9 +39,16 @@ class InsertBefore:
 
 @dataclass(frozen=True)
 class Remove:
-    """A whole statement goes, with its line; `pass` stays where the suite would be empty."""
+    """A simple statement goes, or an `if` without `else`, with its lines; one of several statements on a line
+    (`part`), with its semicolon.
+
+    Nothing takes its place: something else must stay in the suite. `comment`: comments in it, and behind it on
+    the same line, are about it and go too; else they keep the fix from being made.
+    """
 
     statement: cst.CSTNode
+    part: cst.BaseSmallStatement | None = None
+    comment: bool = False
 
 
 @dataclass(frozen=True)
@@ -173,9 +180,11 @@ class FixBuilder:
         """Writes whole lines before a statement, at its indentation."""
         self.edits.append(InsertBefore(statement, lines))
 
-    def remove(self, statement: cst.CSTNode) -> None:
-        """Takes a whole simple statement away."""
-        self.edits.append(Remove(statement))
+    def remove(
+        self, statement: cst.CSTNode, part: cst.BaseSmallStatement | None = None, *, comment: bool = False
+    ) -> None:
+        """Takes a whole statement away, or one part of a line of several."""
+        self.edits.append(Remove(statement, part, comment))
 
     def done(self) -> PendingFix:
         """The finished fix."""
@@ -193,7 +202,7 @@ def _tight(text: str) -> str:
 _OPEN_PARENTS = (
     cst.Arg, cst.Assign, cst.AnnAssign, cst.AugAssign, cst.Return, cst.Expr, cst.Index, cst.Element, cst.Param,
     cst.DictElement, cst.FormattedStringExpression, cst.Yield, cst.If, cst.While, cst.WithItem, cst.NamedExpr,
-    cst.Assert,
+    cst.Assert, cst.Annotation,
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -14,10 +15,11 @@ from uncuda.findings import Category, Edit, Outcome, Target, TorchVersion
 from uncuda.fixes.builder import CannotFix, FixBuilder, PendingFix
 from uncuda.flow import Flow, Value
 from uncuda.guards import Guard, guard_of
+from uncuda.source import Lines
 from uncuda.walk import children, walk
 
 if TYPE_CHECKING:
-    from uncuda.index import ClassFacts, FileIndex
+    from uncuda.index import ClassFacts, FileIndex, ImportSite
     from uncuda.rules.base import Rule
 
 
@@ -284,33 +286,44 @@ class Context:
         return None
 
     def import_edit(self, line: str) -> Edit:
-        """An edit that adds an import where a reader would look for it: after the last import at the top of
-        the file that stands before any other code, else after the docstring."""
-        at = self.index.body_start
-        leading = self._leading_imports()
-        newline = _newline(self.index.text)
-        if leading:
-            return Edit(leading, leading, f"{line}{newline}")
+        """An edit that adds an import (`import x`, `from x import y`) where a reader would look for it: beside what
+        the file imports from the same package already, else after the last import at the top of the file that
+        stands before any other code, else after the docstring."""
+        text, newline = self.index.text, self.newline
+        words = line.split()
+        sites = self._leading_imports()
+        if words[0] == "from":
+            head = f"from {words[1]} import "
+            for site in sites:
+                if text.startswith(head, site.start) and not set("(*\\") & set(text[site.start : site.end]):
+                    return Edit(site.end, site.end, f", {' '.join(words[3:])}")
+        else:
+            for site in sites:
+                start = text.rfind("\n", 0, site.start) + 1
+                if text[start : site.end].startswith(
+                    (f"from {words[1]} ", f"from {words[1]}.", f"import {words[1]}.")
+                ):
+                    return Edit(start, start, f"{line}{newline}")
+        at = self._lines.after(sites[-1].end) if sites else self.index.body_start
         return Edit(at, at, f"{line}{newline}")
 
-    def _leading_imports(self) -> int:
-        """The line start after the first run of non-future imports, or 0."""
-        from uncuda.source import Lines
+    @cached_property
+    def _lines(self) -> Lines:
+        return Lines(self.index.text)
 
-        last = 0
-        lines = Lines(self.index.text)
-        previous_end: int | None = None
+    def _leading_imports(self) -> list[ImportSite]:
+        """The first run of imports that aren't from the future, each on lines of its own."""
+        found: list[ImportSite] = []
         for site in self.index.imports:
             if site.future:
                 continue
             start = self.index.text.rfind("\n", 0, site.start) + 1
             if self.index.text[start : site.start].strip():
                 break
-            if previous_end is not None and _code_between(self.index.text[previous_end : site.start]):
+            if found and _code_between(self.index.text[found[-1].end : site.start]):
                 break
-            last = lines.after(site.end)
-            previous_end = site.end
-        return last
+            found.append(site)
+        return found
 
     def is_free(self, name: str) -> bool:
         """Is `name` neither bound nor read in the function, nor bound in the module?"""

@@ -86,7 +86,7 @@ class CudaDeviceObject(Rule):
         ),
         Bad(
             "from torch import device as D, nn\n\n\ndef f():\n    return nn.Linear(2, 2).to(D('cuda'))\n",
-            "from torch import nn\nimport torch\n\n\ndef f():\n"
+            "import torch\nfrom torch import nn\n\n\ndef f():\n"
             f"    device = {_DEVICE}\n    return nn.Linear(2, 2).to(device)\n",
             run="f().weight.shape",
             id="alias",

@@ -240,7 +240,7 @@ class NcclBackend(Rule):
         ),
         Bad(
             "from torch.distributed import init_process_group\n\n\ndef setup():\n    init_process_group('nccl')\n",
-            f"from torch.distributed import init_process_group\nimport torch\n\n\ndef setup():\n    device = {_SELECT}\n"
+            f"import torch\nfrom torch.distributed import init_process_group\n\n\ndef setup():\n    device = {_SELECT}\n"
             "    init_process_group(torch.distributed.get_default_backend_for_device(device))\n",
             Applicability.UNSAFE,
             id="from-import",
@@ -339,7 +339,7 @@ class NcclBackend(Rule):
         Bad(
             "import torch.distributed as dist\n\n\ndef group(device, ranks):\n"
             "    return dist.new_group(ranks, None, dist.Backend.NCCL)\n",
-            "import torch.distributed as dist\nimport torch\n\n\ndef group(device, ranks):\n"
+            "import torch\nimport torch.distributed as dist\n\n\ndef group(device, ranks):\n"
             f"    accelerator = {_SELECT}\n"
             "    return dist.new_group(ranks, None, dist.get_default_backend_for_device(accelerator))\n",
             Applicability.UNSAFE,
