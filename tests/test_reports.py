@@ -146,7 +146,8 @@ def test_a_file_that_failed_is_told_of_in_machine_formats() -> None:
     [case] = ElementTree.fromstring(render("junit", run, PLAIN)).iter("error")
     assert case.get("type") == "unreadable"
     assert "cannot be read" in render("markdown", run, PLAIN)
-    assert any("1 file could not be dealt with" in line for line in totals(run, PLAIN))
+    assert totals(run, PLAIN) == ["1 file could not be dealt with (see the errors above)."]
+    assert totals(replace(run, checked=3), PLAIN)[0] == "No ties to CUDA in 2 files."
 
 
 # -- full --------------------------------------------------------------------------------------------------

@@ -66,9 +66,9 @@ def totals(run: Run, style: Style) -> list[str]:
     if run.findings:
         out.append(_found(run, style, left))
         out += _fixable(run, style)
-    elif run.checked:
+    elif run.checked > len(run.problems):
         words = "No ties left" if left else "No ties to CUDA"
-        out.append(style.paint(f"{words} in {plural(run.checked, 'file')}.", "green"))
+        out.append(style.paint(f"{words} in {plural(run.checked - len(run.problems), 'file')}.", "green"))
     if hidden:
         out.append(
             style.paint(f"{plural(hidden, 'harmless one')} not shown; --severity info shows them.", "dim")
