@@ -111,7 +111,9 @@ class Finding:
     fix: Fix | None = None
 
     def severity(self, targets: frozenset[Target] | None = None) -> Severity:
-        """The severity on `targets` (every target when None)."""
+        """The severity on `targets` (every target when None); a warning for what isn't a tie."""
+        if not self.outcomes:
+            return Severity.WARNING
         seen = {_SEVERITY_OF[o] for t, o in self.outcomes.items() if targets is None or t in targets}
         return next((s for s in _SEVERITY_ORDER if s in seen), Severity.INFO)
 

@@ -6,7 +6,6 @@ import codecs
 import re
 from functools import cache
 
-from uncuda.housekeeping import HOUSEKEEPING
 from uncuda.rules.catalogue import catalogue
 
 _DECLARATION = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)", re.MULTILINE)
@@ -14,20 +13,20 @@ _DECLARATION = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)", re.MULTILI
 _SAFE_ENCODINGS = re.compile(rb"(?i)utf[-_]?8.*|ascii|us-ascii|latin[-_]?1|iso[-_]8859[-_]\d+.*|cp125\d")
 _WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 _NOQA = re.compile(rb"(?i)noqa[ \t]*:[^\n]{0,1000}UC\d")
-_HOUSE_TRIGGERS = frozenset(t for item in HOUSEKEEPING for t in item.triggers)
 
 
 @cache
 def triggers(codes: frozenset[str]) -> tuple[bytes, ...]:
     """The fewest literals that find every trigger of the rules `codes`, housekeeping left out."""
-    every = {t for info in catalogue() if info.code in codes for t in info.triggers} - _HOUSE_TRIGGERS
+    infos = (info for info in catalogue() if info.code in codes and not info.housekeeping)
+    every = {t for info in infos for t in info.triggers}
     fewest = {t for t in every if not any(o != t and o in t for o in every)}
     return tuple(sorted((t.encode() for t in fewest), key=lambda t: (len(t), t)))
 
 
 @cache
 def _about_comments(codes: frozenset[str]) -> bool:
-    return any(item.code in codes for item in HOUSEKEEPING if item.triggers)
+    return any(info.code in codes for info in catalogue() if info.housekeeping and info.triggers)
 
 
 def needs_check(data: bytes, codes: frozenset[str]) -> bool:

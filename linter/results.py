@@ -9,7 +9,7 @@ from pathlib import Path
 
 from uncuda.findings import Applicability, Finding, Fix, Outcome, Severity, Target, TorchVersion
 
-UNPARSABLE = "UC001"
+UNPARSABLE = "UC000"
 """The code of the finding that stands for a file Python can't parse."""
 
 

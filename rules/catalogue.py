@@ -25,10 +25,15 @@ class RuleInfo:
     effort: int
     fix: str
 
+    @property
+    def housekeeping(self) -> bool:
+        """Is it about files and comments, not about ties?"""
+        return self.code.startswith("UC0")
+
 
 @cache
 def catalogue() -> tuple[RuleInfo, ...]:
-    """Every rule, and the housekeeping findings, by code."""
+    """Every rule, by code."""
     rows = json.loads(FILE.read_bytes())
     return tuple(RuleInfo(**{**row, "triggers": tuple(row["triggers"])}) for row in rows)
 
@@ -41,18 +46,12 @@ def pairs() -> tuple[tuple[str, str], ...]:
 
 def collect() -> tuple[RuleInfo, ...]:
     """The catalogue made anew from the rules themselves."""
-    from uncuda.housekeeping import HOUSEKEEPING
-    from uncuda.rules.registry import all_rules
+    from uncuda.rules.registry import by_code
 
-    rules = [
+    return tuple(
         RuleInfo(r.code, r.name, r.summary(), tuple(r.triggers), r.category.value, r.effort, r.fixability())
-        for r in all_rules()
-    ]
-    house = [
-        RuleInfo(h.code, h.name, h.summary, h.triggers, h.category.value, h.effort, h.fix)
-        for h in HOUSEKEEPING
-    ]
-    return tuple(sorted([*rules, *house], key=lambda info: info.code))
+        for _, r in sorted(by_code().items())
+    )
 
 
 def as_text(infos: tuple[RuleInfo, ...]) -> str:

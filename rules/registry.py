@@ -9,27 +9,41 @@ from functools import cache
 from uncuda.rules.base import Rule
 
 # Modules of the package that hold no rules.
-_NO_RULES = frozenset({"base", "registry", "catalogue", "docs", "knowledge"})
+_NO_RULES = frozenset({"base", "registry", "catalogue", "knowledge"})
+_NOT_WALKED = "housekeeping"
 
 
 @cache
 def all_rules() -> tuple[Rule, ...]:
-    """One instance of every rule, by code."""
+    """One instance of every rule that looks for ties, by code."""
     import uncuda.rules as package
 
     found: list[Rule] = []
     for module in pkgutil.iter_modules(package.__path__):
-        if module.name in _NO_RULES or module.name.startswith("_"):
-            continue
-        loaded = importlib.import_module(f"uncuda.rules.{module.name}")
-        for item in vars(loaded).values():
-            if isinstance(item, type) and issubclass(item, Rule) and item.__module__ == loaded.__name__:
-                if "code" in vars(item):
-                    found.append(item())
+        if module.name not in (*_NO_RULES, _NOT_WALKED) and not module.name.startswith("_"):
+            found.extend(_rules_of(module.name))
     return tuple(sorted(found, key=lambda r: r.code))
 
 
 @cache
+def housekeeping_rules() -> tuple[Rule, ...]:
+    """One instance of every rule about files and comments, which the walk doesn't run."""
+    return tuple(_rules_of(_NOT_WALKED))
+
+
+def _rules_of(module: str) -> list[Rule]:
+    loaded = importlib.import_module(f"uncuda.rules.{module}")
+    return [
+        item()
+        for item in vars(loaded).values()
+        if isinstance(item, type)
+        and issubclass(item, Rule)
+        and item.__module__ == loaded.__name__
+        and "code" in vars(item)
+    ]
+
+
+@cache
 def by_code() -> dict[str, Rule]:
-    """Rules by code."""
-    return {rule.code: rule for rule in all_rules()}
+    """Every rule by code."""
+    return {rule.code: rule for rule in (*housekeeping_rules(), *all_rules())}

@@ -317,7 +317,7 @@ def test_full_without_its_file_still_tells(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_python_is_shown_where_it_fails(real: Run) -> None:
     report = render("full", real, PLAIN)
-    assert re.search(r"old\.py:3:\d+: UC001 cannot be parsed", report)
+    assert re.search(r"old\.py:3:\d+: UC000 cannot be parsed", report)
     assert "3 | print 'x'.cuda()\n" in report
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from uncuda.housekeeping import HOUSEKEEPING, Housekeeping
 from uncuda.results import dotted
 from uncuda.rules.base import Bad, Rule
 
@@ -26,11 +25,9 @@ class Page:
 @cache
 def pages() -> dict[str, Page]:
     """Every rule's page by code."""
-    from uncuda.rules.registry import all_rules
+    from uncuda.rules.registry import by_code
 
-    found = {rule.code: _page(rule) for rule in all_rules()}
-    found.update({item.code: _house_page(item) for item in HOUSEKEEPING})
-    return dict(sorted(found.items()))
+    return {code: _page(rule) for code, rule in sorted(by_code().items())}
 
 
 def page(code: str) -> Page | None:
@@ -51,11 +48,6 @@ def _example(bad: Bad) -> str:
     if bad.fixed is not None:
         out += f"\nbecomes ({bad.applicability.value} fix, torch >= {dotted(bad.floor)}):\n\n{_fenced(bad.fixed)}"
     return out
-
-
-def _house_page(item: Housekeeping) -> Page:
-    markdown = f"# {item.code} {item.name}\n\n{item.text}\n"
-    return Page(item.code, item.name, item.summary, item.text, markdown)
 
 
 def _page(rule: Rule) -> Page:
