@@ -16,7 +16,7 @@ class Guard(Enum):
     NONE = auto()
     CUDA = auto()  # under a test that CUDA is there
     ACCELERATOR = auto()  # under a test that some accelerator is there
-    TRY = auto()  # in a try whose handler catches what the tie raises
+    TRY = auto()  # in a try whose handler catches what the tie raises, and goes on
     SKIPPED_TEST = auto()  # a test function or class that is skipped without CUDA
 
 
@@ -74,10 +74,21 @@ def _handler_names(handler: cst.ExceptHandler) -> Iterator[str]:
         yield getattr(handler.type, "value", "") if isinstance(handler.type, cst.Name) else ""
 
 
+def _goes_on(handler: cst.ExceptHandler) -> bool:
+    """Does the handler catch what a tie raises, and let the program go on?"""
+    if not _CATCHES & set(_handler_names(handler)):
+        return False
+    last: cst.CSTNode | None = handler.body.body[-1] if handler.body.body else None
+    if isinstance(last, cst.SimpleStatementLine):
+        last = last.body[-1]
+    return not isinstance(last, cst.Raise)
+
+
 def guard_of(ancestors: Sequence[cst.CSTNode], node: cst.CSTNode, flow_at: Callable[[], Flow]) -> Guard:
     """The strongest guard that `node` stands under. `ancestors` runs from the island's root to its parent."""
     path = [*ancestors, node]
     weak = Guard.NONE
+    outside = False
     flow = flow_at()
     for depth in range(len(path) - 2, -1, -1):
         above, below = path[depth], path[depth + 1]
@@ -94,11 +105,13 @@ def guard_of(ancestors: Sequence[cst.CSTNode], node: cst.CSTNode, flow_at: Calla
                 else:
                     flag = denies(above.left, flow)
             case cst.Try():
-                if below is above.body and any(_CATCHES & set(_handler_names(h)) for h in above.handlers):
+                if below is above.body and not outside and any(map(_goes_on, above.handlers)):
                     weak = Guard.TRY
             case cst.IndentedBlock() | cst.Module():
                 flag = _earlier_exit(above, below, flow)
             case cst.FunctionDef() | cst.ClassDef():
+                # A try around a definition isn't one around its calls.
+                outside = outside or isinstance(above, cst.FunctionDef)
                 if below not in above.decorators and any(_skips(d, flow) for d in above.decorators):
                     return Guard.SKIPPED_TEST
             case _:
