@@ -459,8 +459,10 @@ def _placed(text: str, root: cst.Module, ctx: Context, shift: int, source: str) 
                     wanted.append(edit.node)
                 elif isinstance(edit, ReplaceArguments):
                     wanted.extend((edit.call, edit.call.func))
-                elif isinstance(edit, (InsertBefore, Remove)):
+                elif isinstance(edit, InsertBefore):
                     wanted.extend(_with_smalls(edit.statement))
+                elif isinstance(edit, Remove):
+                    wanted.extend((*_with_smalls(edit.statement), *_last_line(edit.statement)))
     written, where = spans(root, wanted)
     exact = written == source
     found = [_finding(text, raw, where, shift, exact, ctx) for raw in ctx.raw]
@@ -517,14 +519,40 @@ def _resolve(
             new = "".join(f"{indent}{line}{ctx.newline}" for line in edit.lines)
             edits.append(Edit(line_start, line_start, new))
         else:
-            first = min(where[id(n)][0] for n in _heads(edit.statement)) + shift
-            last = max(where[id(n)][1] for n in _heads(edit.statement)) + shift
-            line_start = _line_start(text, first)
-            line_end = _line_end(text, last)
-            if text[line_start:first].strip() or text[last:line_end].strip():
+            gone = _removal(text, edit, where, shift)
+            if gone is None:
                 return None
-            edits.append(Edit(line_start, line_end, ""))
+            edits.append(gone)
     return Fix(fix.title, tuple(dict.fromkeys(edits)), fix.applicability, fix.floor)
+
+
+def _removal(text: str, edit: Remove, where: dict[int, tuple[int, int]], shift: int) -> Edit | None:
+    stmt = edit.statement
+    if isinstance(stmt, cst.SimpleStatementLine) and edit.part is not None and len(stmt.body) > 1:
+        at = next(i for i, small in enumerate(stmt.body) if small is edit.part)
+        # With the semicolon before it; the first goes up to the second.
+        if at:
+            start, end = where[id(stmt.body[at - 1])][1], where[id(edit.part)][1]
+        else:
+            start, end = where[id(edit.part)][0], where[id(stmt.body[1])][0]
+        return Edit(start + shift, end + shift, "")
+    first = min(where[id(n)][0] for n in _heads(stmt)) + shift
+    last = max(where[id(n)][1] for n in _last_line(stmt)) + shift
+    line_start = _line_start(text, first)
+    line_end = _line_end(text, last)
+    behind = text[last:line_end].strip()
+    if text[line_start:first].strip() or (behind and not behind.startswith("#")):
+        return None
+    if not edit.comment and (behind or _loses_comment(text[first:last])):
+        return None
+    return Edit(line_start, line_end, "")
+
+
+def _last_line(stmt: cst.CSTNode) -> tuple[cst.CSTNode, ...]:
+    """What stands on the last line of a simple statement, or of an `if` without `else`."""
+    while isinstance(stmt, (cst.If, cst.IndentedBlock)):
+        stmt = stmt.body if isinstance(stmt, cst.If) else stmt.body[-1]
+    return tuple(getattr(stmt, "body", ()))
 
 
 def _heads(stmt: cst.CSTNode) -> tuple[cst.CSTNode, ...]:
