@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import libcst as cst
 
+from uncuda.bindings import dotted
 from uncuda.context import Context
 from uncuda.findings import TorchVersion
 from uncuda.fixes.builder import CannotFix, FixBuilder, InsertBefore, Replace
 from uncuda.guards import Guard
+from uncuda.walk import walk
 
 MODULE_FLOOR: TorchVersion = (2, 4)
 """The first torch with torch.get_device_module (wheels compared)."""
@@ -185,3 +188,71 @@ def _refuse_self_documenting(fix: FixBuilder, node: cst.CSTNode) -> None:
     _, path = fix.ctx.parent_of(node)
     if any(isinstance(n, cst.FormattedStringExpression) and n.equal is not None for n in path):
         raise CannotFix("the f-string prints the expression's own text")
+
+
+def drop_call(fix: FixBuilder, node: cst.Call, dropped: Callable[[cst.Call], bool]) -> None:
+    """Takes a call away that is a statement. `dropped` says of other calls whether they go as well.
+
+    Where nothing else would stay in an `if`, the `if` goes too; raises CannotFix where it can't, and where the
+    call is more than a statement. A comment on the call's own line goes with it.
+    """
+    parent, path = fix.ctx.parent_of(node)
+    if not isinstance(parent, cst.Expr) or len(path) < 2:
+        raise CannotFix("the call is part of something else")
+    holder = path[-2]
+    if isinstance(holder, cst.SimpleStatementLine) and len(holder.body) > 1:
+        if all(_only_calls(small, dropped) for small in holder.body):
+            raise CannotFix("nothing would stay on the line")
+        fix.remove(holder, parent)
+        return
+    block = holder if isinstance(holder, cst.SimpleStatementSuite) else path[-3] if len(path) > 2 else None
+    if isinstance(block, cst.Module):
+        fix.remove(holder, comment=True)
+        return
+    if not isinstance(block, (cst.IndentedBlock, cst.SimpleStatementSuite)):
+        raise CannotFix("the call is part of something else")
+    if not all(_only_calls(stmt, dropped) for stmt in block.body):
+        if block is holder:
+            raise CannotFix("the call shares its line")
+        fix.remove(holder, comment=True)
+        return
+    above = path[path.index(block) - 1] if path.index(block) else None
+    if not isinstance(above, cst.If) or not is_droppable_if(above, path, dropped):
+        raise CannotFix("nothing would stay in the block")
+    fix.remove(above, comment=True)
+
+
+def is_droppable_if(node: cst.If, path: list[cst.CSTNode], dropped: Callable[[cst.Call], bool]) -> bool:
+    """May an `if` go that holds nothing but calls that go? `path` leads from the tree's root to it, or further."""
+    if node.orelse is not None or not _only_calls(node.body, dropped) or not _is_plain_test(node.test):
+        return False
+    at = path.index(node) if node in path else len(path)
+    around = path[at - 1] if at else None
+    if isinstance(around, cst.Module):
+        return True
+    return isinstance(around, cst.IndentedBlock) and not all(_only_calls(s, dropped) for s in around.body)
+
+
+def _only_calls(stmt: cst.CSTNode, dropped: Callable[[cst.Call], bool]) -> bool:
+    """Is there nothing in a statement but calls that go?"""
+    match stmt:
+        case cst.SimpleStatementLine() | cst.SimpleStatementSuite() | cst.IndentedBlock():
+            return all(_only_calls(inner, dropped) for inner in stmt.body)
+        case cst.Expr(value=cst.Call() as call):
+            return dropped(call)
+        case cst.If(body=body, orelse=None):
+            return _only_calls(body, dropped)
+        case _:
+            return False
+
+
+def _is_plain_test(test: cst.BaseExpression) -> bool:
+    """Does asking change nothing: names, comparisons, and what torch says of its devices?"""
+    for part in walk(test):
+        if isinstance(part, cst.Call):
+            name = (dotted(part.func) or "").rpartition(".")[2]
+            if name not in ("is_available", "device_count", "len", "isinstance", "hasattr", "getattr"):
+                return False
+        elif isinstance(part, (cst.Await, cst.Yield, cst.NamedExpr, cst.Subscript)):
+            return False
+    return True
