@@ -1,0 +1,56 @@
+"""The README and its neighbours are true: made parts are up to date, links lead somewhere, commands are the ones run."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+TEXTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples/README.md", "benchmarks/README.md")
+
+
+def tool(name: str) -> ModuleType:
+    """A script of `tools/`, which is no package."""
+    spec = importlib.util.spec_from_file_location(f"tools_{name}", ROOT / "tools" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_what_is_made_is_up_to_date() -> None:
+    stale = [path.name for path, text in tool("made").made().items() if path.read_text("utf-8") != text]
+    assert not stale, "run: python tools/made.py"
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_links_lead_somewhere(name: str) -> None:
+    path = ROOT / name
+    links = re.findall(r"\]\(([^)#]+)\)", path.read_text("utf-8"))
+    missing = [link for link in links if not link.startswith("http") and not (path.parent / link).exists()]
+    assert not missing
+
+
+def test_ci_runs_the_commands_of_the_readme() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    blocks = dict(re.findall(r"<!-- command: (\w+) -->\n```sh\n(.+)\n```", text))
+    assert set(blocks) == {"use", "test"}
+    assert blocks["use"].endswith("uncuda check examples")
+    assert blocks["test"].endswith("-m pytest")
+    script = (ROOT / ".ci" / "run").read_text("utf-8")
+    assert set(re.findall(r"readme_command (\w+)\)", script)) == set(blocks)
+
+
+def test_the_view_for_type_checkers_has_every_module(tmp_path: Path) -> None:
+    view = tool("typing_view")
+    links = view.wanted()
+    assert {"rules", "fixes", "cli", "report", "engine.py", "py.typed"} <= set(links)
+    for name, target in links.items():
+        assert (view.VIEW / target).resolve() == (ROOT / target.relative_to("../../..")).resolve(), name
