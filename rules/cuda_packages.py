@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar
 
 import libcst as cst
 
 from uncuda.bindings import dotted
 from uncuda.context import Context
-from uncuda.findings import Outcome, Target
+from uncuda.findings import Outcome, Outcomes, Target
 from uncuda.flow import string_value
 from uncuda.guards import Guard
+from uncuda.index import cst_import_bindings
 from uncuda.rules._calls import last_word
 from uncuda.rules.base import Bad, Category, Good, Rule
 from uncuda.walk import walk
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 _ASKS = re.compile(r"available|installed|\bfind_spec\b|(?:\b|_)(?:has|have|with|use|enable)_", re.I)
 _IMPORTERS = frozenset({"importlib.import_module", "__import__", "builtins.__import__"})
+_Node = TypeVar("_Node", bound=cst.CSTNode)
+
+HANDLED = (Guard.CUDA, Guard.TRY, Guard.SKIPPED_TEST)
+"""Guards under which a program goes on without a CUDA-only piece."""
 _STATUS = {
     "yes": "is for CUDA only",
     "partly": "runs on some devices only",
@@ -48,7 +53,7 @@ class CudaOnlyImport(Rule):
     Its wheel doesn't install, its extension module doesn't load, or its kernels have no code for the device: an
     unguarded import stops the whole program on a host where nothing else would. Each finding names what can stand
     in its place. An import under a try, or behind a question whether the package is there, costs the feature and
-    not the program.
+    not the program. A package is told once, at the import that the others in its place follow.
     """
 
     code = "UC501"
@@ -75,8 +80,24 @@ class CudaOnlyImport(Rule):
             id="submodule",
         ),
         Bad("import os, triton, sys\n", id="among-others"),
-        Bad("import triton\nimport triton.language as tl\n", count=2, id="alias"),
-        Bad("from apex import amp\nfrom apex.optimizers import FusedAdam as Adam\n", count=2, id="apex"),
+        Bad("import triton\nimport triton.language as tl\n", id="alias"),
+        Bad("from apex import amp\nfrom apex.optimizers import FusedAdam as Adam\n", id="apex"),
+        Bad(
+            "try:\n    import cutlass, cutlass.cute\n    from cutlass.cute.nvgpu import warp\nexcept ImportError:\n"
+            "    pass\n\n\ndef f():\n    import cutlass; from cutlass import cute\n    if cute:\n"
+            "        from cutlass.cute import arch\n",
+            count=2,
+            id="once-where-it-runs",
+        ),
+        Bad(
+            "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    import triton\nelse:\n    import triton\n",
+            id="type-checking-else",
+        ),
+        Bad(
+            "class A:\n    def f(self):\n        import cupy\n\n    def g(self):\n        import cupy\n",
+            count=2,
+            id="methods",
+        ),
         Bad("from numba import cuda, jit\n", id="numba"),
         Bad("import nvidia.dali.fn as fn\n", id="namespace"),
         Bad("def f():\n    import deep_gemm\n    return deep_gemm\n", id="in-a-function"),
@@ -112,21 +133,24 @@ class CudaOnlyImport(Rule):
         Good("import pytest\n\npytest.importorskip('triton')\n", "skips where it isn't"),
         Good("x.apex = 1\ncfg = {'triton': 1, 'apex': 2}\n", "an attribute and dict keys"),
         Good("import flask\nfrom flax import linen\nimport rmmlib\n", "names that begin alike"),
+        Good("from transformers.utils import is_flash_attn_2_available as ok\n\nif ok():\n    pass\n", "asks only"),
+        Good("from importlib.metadata import version\n\nversion('flash_attn')\n_is_package_available('xformers')\n", "asks only"),
+        Good("raise ImportError('import triton failed: pip install triton')\n", "prose"),
         Good("def import_module(name):\n    return name\n\n\nimport_module('triton')\n", "a function of one's own"),
     )  # fmt: skip
 
     def visit_Import(self, node: cst.Import, ctx: Context) -> None:
         for alias in node.names:
-            self._report(alias.name, dotted(alias.name) or "", ctx)
+            self._report(node, alias.name, dotted(alias.name) or "", ctx)
 
     def visit_ImportFrom(self, node: cst.ImportFrom, ctx: Context) -> None:
         if node.relative or node.module is None:
             return
         module = dotted(node.module) or ""
-        if self._report(node.module, module, ctx) or isinstance(node.names, cst.ImportStar):
+        if self._report(node, node.module, module, ctx) or isinstance(node.names, cst.ImportStar):
             return
         for alias in node.names:
-            self._report(alias.name, f"{module}.{dotted(alias.name)}", ctx)
+            self._report(node, alias.name, f"{module}.{dotted(alias.name)}", ctx)
 
     def visit_Call(self, node: cst.Call, ctx: Context) -> None:
         if not node.args or last_word(node.func) not in ("import_module", "__import__"):
@@ -136,32 +160,80 @@ class CudaOnlyImport(Rule):
             return
         name = string_value(node.args[0].value)
         if name is not None and not name.startswith("."):
-            self._report(node.args[0].value, name, ctx)
+            self._report(node, node.args[0].value, name, ctx)
 
-    def _report(self, node: cst.BaseExpression, name: str, ctx: Context) -> bool:
+    def _report(self, importer: cst.CSTNode, node: cst.BaseExpression, name: str, ctx: Context) -> bool:
         found = listed(name)
         if found is None or ctx.is_claimed(node):
             return False
         asked = _asked(ctx)
-        if asked is None:
+        if asked is None or _told_before(found, importer, node, ctx):
             return True
-        handled = asked or ctx.guard(node) is Guard.TRY
-        outcomes = ctx.guarded(dict(found.outcomes), node)
-        if handled:
-            outcomes = _softened(outcomes)
+        handled = asked or ctx.guard(node) in HANDLED
         return ctx.report(
             self,
             node,
-            f"`{name}` {_STATUS[found.cuda_only]}; advice: {alternative(found)}",
+            f"`{name}` {_STATUS[found.cuda_only]}{', and is optional here' if handled else ''}; "
+            f"advice: {alternative(found)}",
             symbol=found.import_name,
-            outcomes=outcomes,
+            outcomes=softened(found.outcomes) if handled else found.outcomes,
             category=Category.POTENTIAL if handled else None,
         )
 
 
-def _softened(outcomes: dict[Target, Outcome]) -> dict[Target, Outcome]:
-    """Without the package the program goes on, and lacks what the package does."""
-    return {t: Outcome.DEGRADED if o is Outcome.CRASH else o for t, o in outcomes.items()}
+def softened(outcomes: Outcomes) -> dict[Target, Outcome]:
+    """Outcomes where the program goes on without the CUDA-only piece at hand: it lacks what the piece does. The CPU
+    never had it."""
+    return {
+        t: Outcome.DEGRADED
+        if o is Outcome.CRASH and t is not Target.CPU
+        else Outcome.HARMLESS
+        if o is Outcome.CRASH
+        else o
+        for t, o in outcomes.items()
+    }
+
+
+def _told_before(found: Package, importer: cst.CSTNode, node: cst.BaseExpression, ctx: Context) -> bool:
+    """Has an import of the same package come before the one at hand, which runs only where that one has run?"""
+    for site in ctx.index.imports:
+        if site.start >= ctx.island_start:
+            break
+        if any(listed(target) is found for _, target in site.names):
+            return True
+    path = [*ctx.ancestors, importer]
+    for depth, above in enumerate(path):
+        if isinstance(above, cst.SimpleStatementLine):
+            if _imports(_before(above.body, path[depth + 1]), found):
+                return True
+        # The first block may be a class's body, of which an island holds one member only.
+        elif isinstance(above, cst.IndentedBlock) and depth and not isinstance(path[depth - 1], cst.ClassDef):
+            for line in _before(above.body, path[depth + 1]):
+                if isinstance(line, cst.SimpleStatementLine) and _imports(line.body, found):
+                    return True
+        elif isinstance(above, cst.Import):
+            names = [alias.name for alias in above.names]
+            if any(listed(dotted(name) or "") is found for name in _before(names, node)):
+                return True
+    return False
+
+
+def _before(items: Iterable[_Node], stop: cst.CSTNode) -> Iterator[_Node]:
+    """The items that come before `stop`."""
+    for item in items:
+        if item is stop:
+            return
+        yield item
+
+
+def _imports(statements: Iterable[cst.BaseSmallStatement], found: Package) -> bool:
+    """Does one of the statements import the package?"""
+    return any(
+        listed(target) is found
+        for statement in statements
+        if isinstance(statement, (cst.Import, cst.ImportFrom))
+        for _, target in cst_import_bindings(statement)
+    )
 
 
 def _asked(ctx: Context) -> bool | None:
@@ -170,12 +242,14 @@ def _asked(ctx: Context) -> bool | None:
     for depth in range(len(ctx.ancestors) - 1, -1, -1):
         above = ctx.ancestors[depth]
         if isinstance(above, cst.If):
-            if depth + 1 < len(ctx.ancestors) and ctx.ancestors[depth + 1] is above.test:
+            below = ctx.ancestors[depth + 1] if depth + 1 < len(ctx.ancestors) else None
+            if below is above.test:
                 continue
             words = list(_words(above.test))
             if "TYPE_CHECKING" in words:
-                return None
-            if any(_ASKS.search(word) for word in words):
+                if below is above.body:
+                    return None
+            elif any(_ASKS.search(word) for word in words):
                 return True
         elif isinstance(above, cst.With):
             if any("suppress" in _words(item.item) for item in above.items):
