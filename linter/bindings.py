@@ -23,7 +23,7 @@ class Binding:
     value: Callable[[], cst.BaseExpression] | None = field(default=None, compare=False)
     annotation: Callable[[], cst.BaseExpression] | None = field(default=None, compare=False)
     target: str = ""
-    """What an import stands for, as a dotted name."""
+    """What an import stands for, or the plain name that is assigned, as a dotted name."""
     block: tuple[int, ...] = ()
     """The suites that the binding stands in, below the scope's own, outermost first."""
     where: str = ""
@@ -63,7 +63,14 @@ class _SuiteReader:
     ) -> None:
         if isinstance(target, cst.Name):
             self.out.append(
-                Binding(target.value, kind, self.order, value=_const(value) if value else None, block=block)
+                Binding(
+                    target.value,
+                    kind,
+                    self.order,
+                    value=_const(value) if value else None,
+                    target=dotted(value) or "",
+                    block=block,
+                )
             )
         elif isinstance(target, (cst.Tuple, cst.List)):
             parts: Sequence[cst.BaseExpression | None] = [None] * len(target.elements)
@@ -89,6 +96,7 @@ class _SuiteReader:
                         self.order,
                         value=_const(stmt.value) if stmt.value else None,
                         annotation=_const(stmt.annotation.annotation),
+                        target=dotted(stmt.value) or "",
                         block=block,
                     )
                 )

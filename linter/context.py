@@ -71,6 +71,10 @@ class Context:
     def __post_init__(self) -> None:
         self.scope = self.module
         self.devices = Devices(self)
+        self._flow: Flow | None = None
+        # By id, with the node: it must live as long as its id is used.
+        self._names: dict[int, tuple[cst.CSTNode | None, str | None]] = {}
+        self._values: dict[int, tuple[cst.CSTNode | None, Value]] = {}
 
     def begin(self, start: int) -> None:
         """A new island, whose first line begins at character `start`."""
@@ -78,12 +82,20 @@ class Context:
         self.claimed.clear()
         self.devices.forget_local()
 
+    def arrive(self) -> None:
+        """The walk has come to another node: what was worked out at the last one holds no more."""
+        self._flow = None
+        self._names.clear()
+        self._values.clear()
+
     # -- the place -----------------------------------------------------------------------------------------
 
     @property
     def flow(self) -> Flow:
         """Names and values as seen from here."""
-        return Flow(self.index, self.scope, self.ancestors, self.owner)
+        if self._flow is None:
+            self._flow = Flow(self.index, self.scope, self.ancestors, self.owner)
+        return self._flow
 
     @property
     def newline(self) -> str:
@@ -110,11 +122,18 @@ class Context:
 
     def qualified(self, node: cst.CSTNode | None) -> str | None:
         """The full dotted name that `node` stands for ("torch.cuda.Event"), through imports and aliases."""
-        return self.flow.qualified(node)
+        # Many rules ask the same of one node.
+        known = self._names.get(id(node))
+        if known is None:
+            known = self._names[id(node)] = (node, self.flow.qualified(node))
+        return known[1]
 
     def value(self, node: cst.CSTNode | None) -> Value:
         """What `node` holds."""
-        return self.flow.value(node)
+        known = self._values.get(id(node))
+        if known is None:
+            known = self._values[id(node)] = (node, self.flow.value(node))
+        return known[1]
 
     def code(self, node: cst.CSTNode) -> str:
         """The source of `node`."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import libcst as cst
 
@@ -17,12 +17,13 @@ from uncuda.findings import Applicability, Edit, Finding, Fix
 from uncuda.fixes.apply import apply, choose
 from uncuda.fixes.builder import InsertBefore, PendingFix, Remove, Replace, ReplaceArguments
 from uncuda.fixes.imports import drop_unused
-from uncuda.index import ClassFacts, FileIndex, class_facts, from_ast, from_cst
+from uncuda.index import class_facts, from_ast, from_cst
+from uncuda.islands import Island, Islands, alias_hits
 from uncuda.positions import spans
-from uncuda.rules.base import Rule
 from uncuda.rules.registry import all_rules
 from uncuda.source import Lines
-from uncuda.walk import Handler, children, is_text_statement, traverse
+from uncuda.triggers import Triggers
+from uncuda.walk import children, is_text_statement
 
 MAX_ROUNDS = 12
 """Fixes are applied until nothing changes, at most this often."""
@@ -56,17 +57,6 @@ class Fixed:
     applied: tuple[Finding, ...]
     remaining: tuple[Finding, ...]
     error: str | None = None
-
-
-@dataclass(frozen=True)
-class _Island:
-    """A top-level statement, a class's head or a class member: characters `start:end`, whole lines."""
-
-    start: int
-    end: int
-    owner: str = ""
-    order: int = 0
-    head_only: bool = False
 
 
 class _Unreadable(Exception):
@@ -152,141 +142,56 @@ def _parse_ast(text: str) -> ast.Module:
 
 # -- rules and triggers ------------------------------------------------------------------------------------
 
-
-def _rules(options: Options) -> list[Rule]:
-    chosen = [r for r in all_rules() if r.triggers]
-    # Rules that aren't selected still run: they claim their ties, so that no broader rule reports them.
-    return sorted(chosen, key=lambda r: (r.priority, r.code))
+_Visit = Callable[[cst.CSTNode, Context], None]
 
 
-def _triggers(rules: Iterable[Rule]) -> frozenset[str]:
-    """The shortest set of literals that finds every rule's triggers."""
-    every = {t for r in rules for t in r.triggers}
-    return frozenset(t for t in every if not any(o != t and o in t for o in every))
+@dataclass(frozen=True)
+class _Catalogue:
+    """All rules in the order in which they see a node, each with a bit of its own."""
+
+    bits: dict[str, int]
+    """By trigger: the rules that have it."""
+    codes: dict[str, int]
+    triggers: Triggers
+    visits: tuple[tuple[int, type[cst.CSTNode], _Visit], ...]
 
 
-def _alias_pattern(index: FileIndex, triggers: frozenset[str]) -> re.Pattern[str] | None:
-    """Names that stand for something whose own name holds a trigger: they mark an island too."""
-    names = set()
-    for name, bindings in index.bindings.items():
-        if any(t in name for t in triggers):
-            continue
-        for binding in bindings:
-            told = binding.target
-            if not told and binding.kind == "assign" and binding.value is not None:
-                value = binding.value()
-                if isinstance(value, (cst.Name, cst.Attribute)):
-                    told = cst.Module([]).code_for_node(value)
-            if told and any(t in told for t in triggers):
-                names.add(name)
-    return re.compile(rf"(?<!\w)(?:{'|'.join(sorted(map(re.escape, names)))})(?!\w)") if names else None
+@cache
+def _catalogue() -> _Catalogue:
+    rules = sorted((r for r in all_rules() if r.triggers), key=lambda r: (r.priority, r.code))
+    bits: dict[str, int] = {}
+    visits: list[tuple[int, type[cst.CSTNode], _Visit]] = []
+    codes: dict[str, int] = {}
+    for number, rule in enumerate(rules):
+        codes[rule.code] = 1 << number
+        for trigger in rule.triggers:
+            bits[trigger] = bits.get(trigger, 0) | 1 << number
+        for node_name, method in rule.handlers().items():
+            visits.append((1 << number, getattr(cst, node_name), getattr(rule, method)))
+    return _Catalogue(bits, codes, Triggers(bits), tuple(visits))
 
 
-def _hits(text: str, triggers: frozenset[str], aliases: re.Pattern[str] | None) -> list[int]:
-    found: list[int] = []
-    for trigger in triggers:
-        at = text.find(trigger)
-        while at >= 0:
-            found.append(at)
-            at = text.find(trigger, at + len(trigger))
-    if aliases is not None:
-        found.extend(m.start() for m in aliases.finditer(text))
-    found.sort()
-    return found
+@cache
+def _visits(rules: int) -> dict[type[cst.CSTNode], tuple[_Visit, ...]]:
+    """By node type: the methods that look at it, of the rules given as bits."""
+    found: dict[type[cst.CSTNode], list[_Visit]] = {}
+    for bit, kind, visit in _catalogue().visits:
+        if bit & rules:
+            found.setdefault(kind, []).append(visit)
+    return {kind: tuple(methods) for kind, methods in found.items()}
 
 
-# -- islands -----------------------------------------------------------------------------------------------
-
-
-def _statement_lines(stmt: ast.stmt) -> tuple[int, int]:
-    first = min([stmt.lineno, *(d.lineno for d in getattr(stmt, "decorator_list", ()))])
-    assert stmt.end_lineno is not None
-    return first, stmt.end_lineno
-
-
-def _islands(tree: ast.Module, lines: Lines, index: FileIndex, hits: list[int]) -> Iterator[_Island]:
-    """The smallest top-level statements and class members around the hits, each once, in order."""
-    groups = list(_line_groups(tree.body))
-    starts = [g[0] for g in groups]
-    numbers = {id(stmt): number for number, stmt in enumerate(tree.body)}
-    done: set[tuple[int, int]] = set()
-    for hit in hits:
-        row = lines.position(hit)[0]
-        at = bisect_right(starts, row) - 1
-        if at < 0 or row > groups[at][1]:
-            continue
-        first, last, members = groups[at]
-        stmt = members[0]
-        order = index.orders[numbers[id(stmt)]]
-        head_only = False
-        if len(members) == 1 and isinstance(stmt, ast.ClassDef):
-            inner = _member_at(stmt, row)
-            if inner is not None:
-                if inner not in done:
-                    done.add(inner)
-                    yield _Island(lines.start(inner[0]), lines.end(inner[1]), stmt.name)
-                continue
-            head_only = stmt.body[0].lineno > _header_end(stmt)
-        if all(isinstance(m, ast.Expr) and isinstance(m.value, ast.Constant) for m in members):
-            continue
-        if (first, last) not in done:
-            done.add((first, last))
-            yield _Island(lines.start(first), lines.end(last), order=order, head_only=head_only)
-
-
-def _line_groups(body: list[ast.stmt]) -> Iterator[tuple[int, int, list[ast.stmt]]]:
-    """Statements that share a line belong together."""
-    group: list[ast.stmt] = []
-    first = last = 0
-    for stmt in body:
-        start, end = _statement_lines(stmt)
-        if group and start <= last:
-            group.append(stmt)
-            last = max(last, end)
-            continue
-        if group:
-            yield first, last, group
-        group, first, last = [stmt], start, end
-    if group:
-        yield first, last, group
-
-
-def _member_at(node: ast.ClassDef, row: int) -> tuple[int, int] | None:
-    """The lines of the class member at `row`; None when the row belongs to the class's head, or when the
-    class can't be taken apart."""
-    groups = list(_line_groups(node.body))
-    if not groups or groups[0][0] <= _header_end(node):
-        return None
-    for first, last, members in groups:
-        if first <= row <= last:
-            if all(isinstance(m, ast.Expr) and isinstance(m.value, ast.Constant) for m in members):
-                return (first, first - 1)
-            return first, last
-    return (row, row - 1) if row > groups[0][0] else None
-
-
-def _header_end(node: ast.ClassDef) -> int:
-    parts = [*node.bases, *(k.value for k in node.keywords)]
-    return max([node.lineno, *(p.end_lineno or 0 for p in parts)])
+_ALL_RULES = -1
 
 
 # -- the walk ----------------------------------------------------------------------------------------------
 
 
 class _Walker:
-    """Runs the rules over trees, with the context moved along."""
+    """Runs rules over trees, with the context moved along."""
 
-    def __init__(self, ctx: Context, rules: list[Rule]) -> None:
+    def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
-        self.handlers: dict[type[cst.CSTNode], list[Handler]] = {}
-        for rule in rules:
-            for node_name, method in rule.handlers().items():
-                self.handlers.setdefault(getattr(cst, node_name), []).append(self._bind(rule, method))
-
-    def _bind(self, rule: Rule, method: str) -> Handler:
-        visit: Callable[[cst.CSTNode, Context], None] = getattr(rule, method)
-        ctx = self.ctx
-        return lambda node: visit(node, ctx)
 
     def enter(self, node: cst.CSTNode) -> None:
         ctx = self.ctx
@@ -305,54 +210,76 @@ class _Walker:
         assert ctx.scope.parent is not None
         ctx.scope = ctx.scope.parent
 
-    def run(self, root: cst.Module, nodes: Iterable[cst.CSTNode], path: list[cst.CSTNode]) -> None:
-        """Visits `nodes`, which stand in `root` below `path`."""
+    def run(
+        self, root: cst.Module, nodes: Iterable[cst.CSTNode], path: list[cst.CSTNode], rules: int
+    ) -> None:
+        """Visits `nodes`, which stand in `root` below `path`, with the rules given as bits."""
         ctx = self.ctx
         ctx.root = root
         ctx.ancestors[:] = path
-        self._owners: list[ClassFacts | None] = []
+        self._owners: list[object] = []
+        push, pop = ctx.ancestors.append, ctx.ancestors.pop
+        lookup = _visits(rules).get
+        enter, leave, arrive = self.enter, self.leave, ctx.arrive
+
+        def visit(node: cst.CSTNode) -> None:
+            kind = node.__class__
+            if kind is cst.Expr and is_text_statement(node):
+                return
+            methods = lookup(kind)
+            if methods is not None:
+                arrive()
+                for method in methods:
+                    method(node, ctx)
+            below = children(node)
+            if not below:
+                return
+            push(node)
+            if kind in SCOPED:
+                enter(node)
+                for child in below:
+                    visit(child)
+                leave(node)
+            else:
+                for child in below:
+                    visit(child)
+            pop()
+
         for node in nodes:
-            if is_text_statement(node):
-                continue
-            traverse(node, self.handlers, ctx.ancestors, self.enter, self.leave, SCOPED)
+            visit(node)
 
 
 _WRAPPER = "if 1:"
 
 
 def _findings(text: str, options: Options) -> list[Finding]:
-    rules = _rules(options)
-    triggers = _triggers(rules)
-    if not any(t in text for t in triggers):
+    catalogue = _catalogue()
+    hits = [(at, catalogue.bits[trigger]) for at, trigger in catalogue.triggers.hits(text)]
+    if not hits:
         # Still, a text that isn't Python is worth a word; but not the cost of a parse.
         return []
     lines = Lines(text)
-    tree: ast.Module | None
-    whole: cst.Module | None = None
     try:
         tree = _parse_ast(text)
     except (SyntaxError, ValueError, MemoryError):
-        tree = None
-    if tree is None or options.whole_file:
-        whole = _parse_whole(text)
-    if whole is not None:
-        _, places = spans(whole, (n for s in whole.body for n in _with_smalls(s)))
-        index = from_cst(text, whole, lambda n: places[id(n)], lines)
-    else:
-        assert tree is not None
-        index = from_ast(text, tree, lines)
-    module = Scope("module", None, None, names=index.bindings)
-    ctx = Context(index, options, module)
-    walker = _Walker(ctx, rules)
-    if whole is not None:
-        return _check_whole(text, whole, ctx, walker, places)
-    assert tree is not None
-    aliases = _alias_pattern(index, triggers)
+        return _check_whole(text, lines, options)
+    if options.whole_file:
+        return _check_whole(text, lines, options)
+    index = from_ast(text, tree, lines)
+    hits += alias_hits(text, index, catalogue.triggers, catalogue.bits)
+    # Rules that aren't selected run too: they claim their ties, so that no broader rule reports them.
+    wanted = _ALL_RULES
+    if options.codes is not None:
+        wanted = sum(bit for code, bit in catalogue.codes.items() if code in options.codes)
+    ctx = Context(index, options, Scope("module", None, None, names=index.bindings))
+    walker = _Walker(ctx)
     found: list[Finding] = []
-    for island in _islands(tree, lines, index, _hits(text, triggers, aliases)):
-        if island.end <= island.start:
-            continue
-        found.extend(_check_island(text, island, ctx, walker))
+    try:
+        for island in Islands(text, tree, lines, index).around(hits):
+            if island.rules & wanted:
+                found.extend(_check_island(text, island, ctx, walker))
+    except cst.ParserSyntaxError:
+        return _check_whole(text, lines, options)
     return _sorted(found)
 
 
@@ -370,7 +297,7 @@ def _parse_whole(text: str) -> cst.Module:
         raise _Unreadable(ParseError(error.message, error.raw_line, error.raw_column + 1)) from None
 
 
-def _check_island(text: str, island: _Island, ctx: Context, walker: _Walker) -> list[Finding]:
+def _check_island(text: str, island: Island, ctx: Context, walker: _Walker) -> list[Finding]:
     source = text[island.start : island.end]
     ctx.begin(island.start)
     prefix = 0
@@ -386,9 +313,8 @@ def _check_island(text: str, island: _Island, ctx: Context, walker: _Walker) -> 
         ctx.owner = ctx.index.classes.get(island.owner)
         wrapper = root.body[0]
         assert isinstance(wrapper, cst.If) and isinstance(wrapper.body, cst.IndentedBlock)
-        class_scope = Scope("class", None, ctx.module, names={})
-        ctx.scope = class_scope
-        walker.run(root, wrapper.body.body, [wrapper.body])
+        ctx.scope = Scope("class", None, ctx.module, names={})
+        walker.run(root, wrapper.body.body, [wrapper.body], island.rules)
         ctx.owner = None
         ctx.scope = ctx.module
     else:
@@ -396,9 +322,9 @@ def _check_island(text: str, island: _Island, ctx: Context, walker: _Walker) -> 
         ctx.module.places = bindings_in_suite(root.body, island.order)[1]
         stmt = root.body[0]
         if island.head_only and isinstance(stmt, cst.ClassDef):
-            walker.run(root, _head(stmt), [root, stmt])
+            walker.run(root, _head(stmt), [root, stmt], island.rules)
         else:
-            walker.run(root, root.body, [root])
+            walker.run(root, root.body, [root], island.rules)
         ctx.module.places = {}
     return _placed(text, root, ctx, island.start - prefix, source)
 
@@ -408,14 +334,13 @@ def _head(node: cst.ClassDef) -> list[cst.CSTNode]:
     return [child for child in children(node) if child is not node.body]
 
 
-def _check_whole(
-    text: str,
-    whole: cst.Module,
-    ctx: Context,
-    walker: _Walker,
-    places: dict[int, tuple[int, int]],
-) -> list[Finding]:
-    found: list[Finding] = []
+def _check_whole(text: str, lines: Lines, options: Options) -> list[Finding]:
+    """The same from one tree of the whole file: slower, and needed where `ast` can't read it."""
+    whole = _parse_whole(text)
+    _, places = spans(whole, (n for s in whole.body for n in _with_smalls(s)))
+    index = from_cst(text, whole, lambda n: places[id(n)], lines)
+    ctx = Context(index, options, Scope("module", None, None, names=index.bindings))
+    walker = _Walker(ctx)
     for order, stmt in zip(ctx.index.orders, whole.body, strict=True):
         first = min(places[id(n)][0] for n in (stmt, *getattr(stmt, "decorators", ())))
         ctx.begin(_line_start(text, first))
@@ -423,20 +348,19 @@ def _check_whole(
         if isinstance(stmt, cst.ClassDef) and isinstance(stmt.body, cst.IndentedBlock):
             # As the islands do it: first the head, then member by member.
             ctx.scope = ctx.module
-            walker.run(whole, _head(stmt), [whole, stmt])
+            walker.run(whole, _head(stmt), [whole, stmt], _ALL_RULES)
             ctx.owner = ctx.index.classes.get(stmt.name.value)
             for member in stmt.body.body:
                 ctx.begin(_line_start(text, first))
                 ctx.scope = Scope("class", None, ctx.module, names={})
-                walker.run(whole, [member], [stmt.body])
+                walker.run(whole, [member], [stmt.body], _ALL_RULES)
             ctx.owner = None
             ctx.scope = ctx.module
         else:
             ctx.scope = ctx.module
-            walker.run(whole, [stmt], [whole])
+            walker.run(whole, [stmt], [whole], _ALL_RULES)
     ctx.module.places = {}
-    found.extend(_placed(text, whole, ctx, 0, text))
-    return _sorted(found)
+    return _sorted(_placed(text, whole, ctx, 0, text))
 
 
 def _sorted(found: list[Finding]) -> list[Finding]:

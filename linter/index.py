@@ -123,7 +123,9 @@ class _AstIndexer:
 
     def targets(self, target: ast.expr, value: ast.expr | None, kind: str, out: list[Binding]) -> None:
         if isinstance(target, ast.Name):
-            out.append(Binding(target.id, kind, self.order, value=self.value(value)))
+            out.append(
+                Binding(target.id, kind, self.order, value=self.value(value), target=_plain_name(value))
+            )
         elif isinstance(target, (ast.Tuple, ast.List)):
             pairs: Iterable[ast.expr | None]
             if isinstance(value, (ast.Tuple, ast.List)) and len(value.elts) == len(target.elts):
@@ -151,6 +153,7 @@ class _AstIndexer:
                             self.order,
                             value=self.value(stmt.value),
                             annotation=self.value(stmt.annotation),
+                            target=_plain_name(stmt.value),
                         )
                     )
                 case ast.AugAssign():
@@ -176,7 +179,7 @@ class _AstIndexer:
             for i in range(first, len(out)):
                 out[i] = out[i].at(block)
             if not isinstance(stmt, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-                for part, inner in enumerate(_suites(stmt)):
+                for part, inner in enumerate(nested_suites(stmt)):
                     self.suite(inner, out, (*block, self.order * 8 + part))
 
     def class_attributes(self, node: ast.ClassDef) -> dict[str, list[Binding]]:
@@ -217,7 +220,8 @@ class _AstIndexer:
         return found
 
 
-def _suites(stmt: ast.stmt) -> Iterator[list[ast.stmt]]:
+def nested_suites(stmt: ast.stmt) -> Iterator[list[ast.stmt]]:
+    """The suites of a compound statement, in the order body, else, finally, handlers or cases."""
     for name in ("body", "orelse", "finalbody"):
         suite = getattr(stmt, name, None)
         if isinstance(suite, list) and suite and isinstance(suite[0], ast.stmt):
@@ -232,8 +236,6 @@ def _ast_dotted(node: ast.expr) -> str | None:
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)
         node = node.value
-    if isinstance(node, ast.Subscript):
-        return _ast_dotted(node.value)
     if not isinstance(node, ast.Name):
         return None
     return ".".join([node.id, *reversed(parts)])
@@ -241,6 +243,14 @@ def _ast_dotted(node: ast.expr) -> str | None:
 
 def _ast_decorator(node: ast.expr) -> str | None:
     return _ast_dotted(node.func if isinstance(node, ast.Call) else node)
+
+
+def _unsubscript(node: ast.expr) -> ast.expr:
+    return node.value if isinstance(node, ast.Subscript) else node
+
+
+def _plain_name(node: ast.expr | None) -> str:
+    return (_ast_dotted(node) or "") if isinstance(node, (ast.Name, ast.Attribute)) else ""
 
 
 def _by_name(bound: list[Binding]) -> dict[str, list[Binding]]:
@@ -278,7 +288,7 @@ def from_ast(text: str, tree: ast.Module, lines: Lines) -> FileIndex:
 
                 classes[stmt.name] = ClassFacts(
                     stmt.name,
-                    tuple(filter(None, map(_ast_dotted, stmt.bases))),
+                    tuple(filter(None, (_ast_dotted(_unsubscript(b)) for b in stmt.bases))),
                     frozenset(m.name for m in stmt.body if isinstance(m, FunctionNode)),
                     attributes,
                     tuple(filter(None, map(_ast_decorator, stmt.decorator_list))),

@@ -7,6 +7,7 @@ import re
 from functools import cache
 
 from uncuda.rules.catalogue import catalogue
+from uncuda.triggers import Triggers
 
 _DECLARATION = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)", re.MULTILINE)
 # What these write below 128 is ASCII, so that the triggers stand there as they are.
@@ -16,12 +17,10 @@ _NOQA = re.compile(rb"(?i)noqa[ \t]*:[^\n]{0,1000}UC\d")
 
 
 @cache
-def triggers(codes: frozenset[str]) -> tuple[bytes, ...]:
-    """The fewest literals that find every trigger of the rules `codes`, housekeeping left out."""
+def triggers(codes: frozenset[str]) -> Triggers:
+    """The triggers of the rules `codes`, housekeeping left out."""
     infos = (info for info in catalogue() if info.code in codes and not info.housekeeping)
-    every = {t for info in infos for t in info.triggers}
-    fewest = {t for t in every if not any(o != t and o in t for o in every)}
-    return tuple(sorted((t.encode() for t in fewest), key=lambda t: (len(t), t)))
+    return Triggers({t for info in infos for t in info.triggers})
 
 
 @cache
@@ -31,9 +30,8 @@ def _about_comments(codes: frozenset[str]) -> bool:
 
 def needs_check(data: bytes, codes: frozenset[str]) -> bool:
     """Can any of the rules `codes` find something in a file's bytes, or is it no text that Python reads?"""
-    for literal in triggers(codes):
-        if literal in data:
-            return True
+    if triggers(codes).found_in(data.decode("latin-1")):
+        return True
     if _about_comments(codes) and _has_comment(data):
         return True
     return b"\0" in data or data.startswith(_WIDE_MARKS) or _hides_text(data)

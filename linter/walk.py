@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from operator import attrgetter
+from typing import Any
 
 import libcst as cst
 
@@ -35,33 +37,51 @@ _ORDER: dict[str, tuple[str, ...]] = {
     "ImportFrom": (),
 }
 
-_CHILD_FIELDS: dict[type[cst.CSTNode], tuple[str, ...]] = {}
+_Reader = Callable[[cst.CSTNode], Any]
 
 
-def _child_fields(kind: type[cst.CSTNode]) -> tuple[str, ...]:
-    known = _CHILD_FIELDS.get(kind)
-    if known is None:
-        known = _ORDER.get(kind.__name__)
-        if known is None:
-            known = tuple(
+class _Readers(dict[type, _Reader]):
+    """A node's class to what reads its fields that can hold code, as a tuple."""
+
+    def __missing__(self, kind: type[cst.CSTNode]) -> _Reader:
+        names = _ORDER.get(kind.__name__)
+        if names is None:
+            names = tuple(
                 f.name
                 for f in fields(kind)  # libcst nodes are dataclasses
                 if f.name not in _SKIPPED and not f.name.startswith("whitespace")
             )
-        _CHILD_FIELDS[kind] = known
-    return known
+        read = attrgetter(*names) if names else _nothing
+        self[kind] = read if len(names) != 1 else lambda node: (read(node),)
+        return self[kind]
 
 
-def children(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+class _Nodes(dict[type, bool]):
+    """Is a class one of nodes? The classes' own answer (an ABC's) costs ten times as much."""
+
+    def __missing__(self, kind: type) -> bool:
+        self[kind] = issubclass(kind, cst.CSTNode)
+        return self[kind]
+
+
+def _nothing(node: cst.CSTNode) -> tuple[()]:
+    return ()
+
+
+_READERS = _Readers()
+_IS_NODE = _Nodes()
+
+
+def children(node: cst.CSTNode) -> list[cst.CSTNode]:
     """The child nodes of `node` that can hold code, in source order."""
-    for name in _child_fields(type(node)):
-        value = getattr(node, name)
-        if isinstance(value, cst.CSTNode):
-            yield value
-        elif value.__class__ is tuple or value.__class__ is list:
-            for item in value:
-                if isinstance(item, cst.CSTNode):
-                    yield item
+    found: list[cst.CSTNode] = []
+    for value in _READERS[node.__class__](node):
+        kind = value.__class__
+        if kind is tuple or kind is list:
+            found += value
+        elif _IS_NODE[kind]:
+            found.append(value)
+    return found
 
 
 def walk(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
@@ -70,22 +90,20 @@ def walk(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
     while stack:
         node = stack.pop()
         yield node
-        stack.extend(reversed(tuple(children(node))))
+        stack.extend(reversed(children(node)))
 
 
 def walk_scope(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
     """Everything below `node` that runs in its scope: doesn't enter functions, classes, lambdas."""
-    stack = list(reversed(tuple(children(node))))
+    stack = children(node)[::-1]
     while stack:
         item = stack.pop()
         yield item
-        if isinstance(item, (cst.FunctionDef, cst.ClassDef)):
-            stack.extend(reversed(item.decorators))
-        elif not isinstance(item, cst.Lambda):
-            stack.extend(reversed(tuple(children(item))))
-
-
-Handler = Callable[[cst.CSTNode], None]
+        kind = item.__class__
+        if kind is cst.FunctionDef or kind is cst.ClassDef:
+            stack.extend(reversed(item.decorators))  # type: ignore[attr-defined]
+        elif kind is not cst.Lambda:
+            stack.extend(reversed(children(item)))
 
 
 def is_text_statement(node: cst.CSTNode) -> bool:
@@ -93,39 +111,3 @@ def is_text_statement(node: cst.CSTNode) -> bool:
     return isinstance(node, cst.Expr) and isinstance(
         node.value, (cst.SimpleString, cst.ConcatenatedString, cst.FormattedString)
     )
-
-
-def traverse(
-    root: cst.CSTNode,
-    handlers: dict[type[cst.CSTNode], list[Handler]],
-    ancestors: list[cst.CSTNode],
-    enter: Handler,
-    leave: Handler,
-    scoped: frozenset[type[cst.CSTNode]],
-) -> None:
-    """Visits `root` and all below it, parents first.
-
-    `handlers` are called by node type; `ancestors` is kept up to date around each call (outermost first);
-    `enter` and `leave` are called around the children of nodes whose type is in `scoped`.
-    """
-    lookup = handlers.get
-    push, pop = ancestors.append, ancestors.pop
-
-    def visit(node: cst.CSTNode) -> None:
-        kind = type(node)
-        if kind is cst.Expr and is_text_statement(node):
-            return
-        for handler in lookup(kind, ()):
-            handler(node)
-        push(node)
-        if kind in scoped:
-            enter(node)
-            for child in children(node):
-                visit(child)
-            leave(node)
-        else:
-            for child in children(node):
-                visit(child)
-        pop()
-
-    visit(root)

@@ -49,8 +49,10 @@ class Rule:
     code: ClassVar[str]
     name: ClassVar[str]
     triggers: ClassVar[tuple[str, ...]]
-    """Literal text, case-sensitive: without one of these in the statement the rule can't fire (names that
-    are imported from a place holding one count too)."""
+    r"""Literal text, case-sensitive: without one of these in the code of the top-level statement or class member
+    (not in a comment or docstring) the rule can't fire. Names that stand for one, through imports and
+    assignments of the module, count too. `\bcute\b` asks for a whole word; `import apex` stands for any import of
+    that module. They must be rare: files without any are never parsed."""
     category: ClassVar[Category] = Category.MANDATORY
     effort: ClassVar[int] = 1
     """Story points of doing it by hand: 0, 1, 3, 5, 7 or 13."""

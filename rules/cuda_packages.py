@@ -59,15 +59,22 @@ class CudaOnlyImport(Rule):
     code = "UC501"
     name = "cuda-only-import"
     triggers = (
-        "cuda", "cupy", "cupyx", "cudf", "cuml", "cugraph", "cuvs", "cvcuda", "cucim", "cutlass", "cuquantum",
-        "cuequivariance", "amp_C", "apex", "auto_gptq", "awq_ext", "bitblas", "bitsandbytes", "causal_conv1d",
-        "deep_ep", "deep_gemm", "diff_gaussian_rasterization", "eetq", "exllamav", "fast_hadamard_transform",
-        "from fla", "import fla", "flash_attn", "flash_mla", "flashinfer", "fused_ssim", "gpu4pyscf", "gpustat", "GPUtil",
-        "gsplat", "isaacgym", "isaacsim", "mamba_ssm", "from megatron", "import megatron", "MultiScaleDeformableAttention",
-        "natten", "nccl", "nerfacc", "nunchaku", "nvdiffrast", "nvidia", "nvitop", "nvjpeg", "nvmath", "nvshmem", "nvml",
-        "PyNvVideoCodec", "pytorch_quantization", "pylibraft", "raft_dask", "import rmm", "from rmm", "sageattention",
-        "simple_knn", "tensorrt", "thunderkittens", "tilelang", "tinycudann", "torch_memory_saver",
-        "transformer_engine", "triton", "vptq", "xformers",
+        "cuda", "import GPUtil", "import MultiScaleDeformableAttention", "import PyNvVideoCodec", "import amp_C",
+        "import apex", "import auto_gptq", "import awq_ext", "import bitblas", "import bitsandbytes",
+        "import causal_conv1d", "import cucim", "import cudf", "import cuequivariance_torch", "import cugraph",
+        "import cuml", "import cupy", "import cupyx", "import cupy_backends", "import cuquantum", "import cutlass",
+        "import cuvs", "import cvcuda", "import dask_cudf", "import deep_ep", "import deep_gemm",
+        "import diff_gaussian_rasterization", "import eetq", "import exllamav2", "import exllamav3",
+        "import fast_hadamard_transform", "import fla", "import flash_attn", "import flash_attn_interface",
+        "import flash_mla", "import flashinfer", "import fused_ssim", "import gpu4pyscf", "import gpustat",
+        "import gsplat", "import isaacgym", "import isaacsim", "import jax_triton", "import mamba_ssm",
+        "import megatron", "import natten", "import nccl", "import nerfacc", "import nunchaku", "import nvdiffrast",
+        "import nvidia", "import nvidia_smi", "import nvitop", "import nvjpeg", "import nvmath", "import nvshmem",
+        "import nx_cugraph", "import py3nvml", "import pylibraft", "import pynvml", "import pytorch_quantization",
+        "import raft_dask", "import rmm", "import sageattention", "import simple_knn", "import tensorrt",
+        "import tensorrt_llm", "import thunderkittens", "import tilelang", "import tinycudann",
+        "import torch_memory_saver", "import torch_tensorrt", "import transformer_engine", "import triton",
+        "import vllm_flash_attn", "import vptq", "import xformers",
     )  # fmt: skip
     category = Category.MANDATORY
     effort = 3

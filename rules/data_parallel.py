@@ -56,7 +56,7 @@ class DdpDeviceIds(Rule):
 
     code = "UC403"
     name = "ddp-device-ids"
-    triggers = ("DistributedDataParallel", "device_ids")
+    triggers = ("DistributedDataParallel",)
     category = Category.MANDATORY
     effort = 1
     priority = 30
@@ -179,7 +179,7 @@ class DataParallelDevices(Rule):
 
     code = "UC406"
     name = "data-parallel"
-    triggers = ("DataParallel", "data_parallel", "device_ids")
+    triggers = (r"\bDataParallel\b", r"\bdata_parallel\b")
     category = Category.OPTIONAL
     effort = 3
     priority = 30

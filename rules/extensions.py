@@ -42,7 +42,7 @@ class CudaExtension(Rule):
 
     code = "UC502"
     name = "cuda-extension"
-    triggers = ("CUDAExtension", "CUDA_HOME", "cuda", ".cu")
+    triggers = ("CUDAExtension", "CUDA_HOME", "cuda", ".cu'", '.cu"', ".cuh'", '.cuh"')
     category = Category.MANDATORY
     effort = 7
     priority = 30
@@ -201,16 +201,14 @@ class KernelDefinition(Rule):
     code = "UC503"
     name = "kernel-definition"
     triggers = (
-        "triton",
-        "tilelang",
+        r"\btriton\b",
+        r"\btilelang\b",
         "cuda",
         "cupy",
         "cutlass",
-        "cute",
-        "inline_asm",
-        "CDLL",
-        "ctypes",
-        "nvrtc",
+        "DLL",
+        "LoadLibrary",
+        "find_library",
     )
     category = Category.POTENTIAL
     effort = 7

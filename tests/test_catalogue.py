@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from uncuda.engine import check_text
-from uncuda.prefilter import needs_check, triggers
+from uncuda.prefilter import needs_check
 from uncuda.rules.base import Rule
 from uncuda.rules.catalogue import FILE, as_text, catalogue, collect
 from uncuda.rules.registry import all_rules
@@ -27,15 +27,6 @@ def test_codes_and_names_are_unique() -> None:
 def test_what_a_rule_reports_passes_the_prefilter_for_that_rule_alone(rule: Rule) -> None:
     for bad in rule.bad:
         assert needs_check(bad.code.encode(), frozenset({rule.code})), bad.code
-
-
-def test_triggers_are_the_fewest_that_find_all() -> None:
-    chosen = triggers(ALL)
-    assert b"cuda" in chosen
-    assert not any(a != b and a in b for a in chosen for b in chosen)
-    for info in catalogue():
-        if info.code[2] != "0":
-            assert all(any(c.decode() in t for c in chosen) for t in info.triggers)
 
 
 @pytest.mark.parametrize(
