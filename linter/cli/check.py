@@ -15,7 +15,7 @@ from uncuda.cli.output import warn, write, write_bytes
 from uncuda.findings import at_least
 from uncuda.report import FORMATS, TEXT_FORMATS
 from uncuda.report.ansi import Style, style_for, visible
-from uncuda.results import UNPARSABLE, FileResult, ProblemKind, Run
+from uncuda.results import FileResult, ProblemKind, Run
 
 if TYPE_CHECKING:
     from uncuda.cli.plan import Gathered
@@ -287,7 +287,8 @@ def _watcher(arguments: Namespace, total: int) -> _Watcher | None:
 
 
 def _add_ignores(arguments: Namespace, run: Run) -> int:
-    """Puts a suppression comment at every shown finding."""
+    """Puts a suppression comment at every shown tie."""
+    from uncuda.marks import ties
     from uncuda.report.summary import plural, problem_lines
     from uncuda.source import SourceError, decode
     from uncuda.suppressions import add
@@ -298,7 +299,7 @@ def _add_ignores(arguments: Namespace, run: Run) -> int:
     count = files = 0
     failed = bool(run.problems)
     for file in run.files:
-        findings = [p.finding for p in file.findings if p.finding.code != UNPARSABLE]
+        findings = [p.finding for p in file.findings if p.finding.code in ties()]
         if not findings:
             continue
         try:
