@@ -69,10 +69,9 @@ class FlashAttentionChoice(Rule):
             id="keywords",
         ),
         Bad(
-            "model = Net.from_pretrained(\n    name,\n"
-            '    attn_implementation="flash_attention_2" if is_flash_attn_2_available() else "sdpa",\n)\n',
+            "model = Net.from_pretrained(name, attn_implementation='flash_attention_2' if fast else 'eager')\n",
             None,
-            id="asked",
+            id="switch",
         ),
         Bad(
             "def f(attn_implementation: str = 'flash_attention_2'):\n    return attn_implementation\n",
@@ -87,6 +86,8 @@ class FlashAttentionChoice(Rule):
         Good("KERNELS = {'flash_attention_2': flash, 'sdpa': sdpa}\n", "a table"),
         Good("choices = ['eager', 'sdpa', 'flash_attention_2']\n", "a list of choices"),
         Good("model = Net.from_pretrained(name, use_flash_attention_2=False)\n", "switched off"),
+        Good("model = Net.from_pretrained(\n    name,\n"
+             "    attn_implementation='flash_attention_2' if is_flash_attn_2_available() else 'sdpa',\n)\n", "asks before"),
         Good("# attn_implementation='flash_attention_2'\nlog('flash_attention_2 is on')\n", "prose"),
         Good("def flash_attention_2(q, k, v):\n    return q\n", "a function of one's own"),
     )  # fmt: skip
@@ -102,8 +103,13 @@ class FlashAttentionChoice(Rule):
         text = string_value(node)
         if text is None or text not in _FLASH or not _is_choice(node, ctx):
             return
+        above = ctx.parent
+        if isinstance(above, cst.IfExp) and any(
+            word in ctx.code(above.test) for word in ("available", "requested")
+        ):
+            return
         write = lambda fix: _same_quotes(fix, node, "sdpa")  # noqa: E731
-        self._tell(node, text, ctx, None if isinstance(ctx.parent, cst.IfExp) else write)
+        self._tell(node, text, ctx, None if isinstance(above, cst.IfExp) else write)
 
     def _tell(
         self, node: cst.CSTNode, text: str, ctx: Context, fix: Callable[[FixBuilder], None] | None

@@ -7,13 +7,15 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.flow import string_value
 from uncuda.rules._arguments import belongs, text_argument
-from uncuda.rules._calls import is_shown, last_word
+from uncuda.rules._calls import last_word
 from uncuda.rules.base import Bad, Category, Good, Rule
 from uncuda.walk import walk
 
 _CUDA_PROVIDERS = frozenset(
     {"CUDAExecutionProvider", "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider"}
 )
+# Calls that take providers by position.
+_TAKERS = frozenset({"append", "insert", "extend", "set_providers", "InferenceSession"})
 
 
 class OnnxRuntimeProvider(Rule):
@@ -52,7 +54,8 @@ class OnnxRuntimeProvider(Rule):
              "chosen from what is there"),
         Good("NAMES = {'CUDAExecutionProvider': 'cuda'}\n", "a table"),
         Good("if provider == 'CUDAExecutionProvider':\n    bind()\n", "a comparison"),
-        Good("print('CUDAExecutionProvider is missing')\n", "prose"),
+        Good("print('CUDAExecutionProvider is missing')\nprint('CUDAExecutionProvider')\n", "prose"),
+        Good("graph = options.get('CUDAExecutionProvider', {}).get('enable_cuda_graph')\n", "a key"),
         Good("providers = ['CPUExecutionProvider']\n"),
         Good("import onnxruntime as ort\n\nif 'CUDAExecutionProvider' in ort.get_available_providers():\n"
              "    providers = ['CUDAExecutionProvider']\n", "asked before"),
@@ -71,8 +74,10 @@ class OnnxRuntimeProvider(Rule):
             above, (cst.Arg, cst.Assign, cst.AnnAssign, cst.Param, cst.IfExp, cst.Return, cst.BinaryOperation)
         ):
             return
-        if isinstance(above, cst.Arg) and is_shown(ctx):
-            return
+        if isinstance(above, cst.Arg) and above.keyword is None:
+            call = path[-2] if len(path) > 1 else None
+            if not isinstance(call, cst.Call) or last_word(call.func) not in _TAKERS:
+                return
         others = tuple(
             n
             for n in walk(top)
