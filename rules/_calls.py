@@ -61,7 +61,7 @@ def is_shown(ctx: Context) -> bool:
             last = func.attr.value if isinstance(func, cst.Attribute) else getattr(func, "value", "")
             if last in _SHOWING:
                 return True
-            if last not in ("format", "str", "join", "round", "int", "float"):
+            if last not in ("format", "str", "join", "round", "int", "float", "get", "getenv"):
                 return False
         elif isinstance(above, (cst.BaseSmallStatement, cst.BaseCompoundStatement, cst.Comparison)):
             return False

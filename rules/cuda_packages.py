@@ -201,6 +201,11 @@ def softened(outcomes: Outcomes) -> dict[Target, Outcome]:
     }
 
 
+def reached(outcomes: Outcomes, node: cst.CSTNode, ctx: Context) -> tuple[Outcomes, Category | None]:
+    """The outcomes of a CUDA-only piece at `node`, and its category where the program goes on without it."""
+    return (softened(outcomes), Category.POTENTIAL) if ctx.guard(node) in HANDLED else (outcomes, None)
+
+
 def _told_before(found: Package, importer: cst.CSTNode, node: cst.BaseExpression, ctx: Context) -> bool:
     """Has an import of the same package come before the one at hand, which runs only where that one has run?"""
     for site in ctx.index.imports:

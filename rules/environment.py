@@ -11,8 +11,9 @@ from uncuda.context import Context
 from uncuda.findings import Outcome, Target
 from uncuda.fixes.statements import caught
 from uncuda.flow import string_value
-from uncuda.rules._calls import last_word
+from uncuda.rules._calls import is_shown, last_word
 from uncuda.rules.base import Bad, Category, Good, Rule
+from uncuda.rules.cuda_packages import HANDLED, softened
 
 # A first look; which names count is said by the knowledge base's entries "env:NAME" and "env:PREFIX_*".
 _NAMES = re.compile(
@@ -137,7 +138,8 @@ class CudaEnvironment(Rule):
         Good("import os\n\nos.environ['CUBLAS_WORKSPACE_CONFIG'] = ':4096:8'\n", "harmless where it isn't read"),
         Good("import os\n\nos.environ['OMP_NUM_THREADS'] = '1'\n", "not CUDA's"),
         Good("print('set CUDA_VISIBLE_DEVICES to choose devices')\n", "prose"),
-        Good("log.info('CUDA_VISIBLE_DEVICES')\n", "shown, not used"),
+        Good("import os\n\nlog.info('CUDA_VISIBLE_DEVICES', os.environ['CUDA_VISIBLE_DEVICES'])\n"
+             "print(f\"{os.getenv('NCCL_DEBUG')}\")\n", "shown, not used"),
         Good("TABLE = {'CUDA_VISIBLE_DEVICES': 'which devices'}\n", "a dict that is no environment"),
         Good("names = ['CUDA_VISIBLE_DEVICES', 'NCCL_DEBUG']\n", "a list of names"),
         Good("CUDA_VISIBLE_DEVICES = '0'\nCUDA_HOME = None\n", "a variable of Python"),
@@ -155,6 +157,7 @@ class CudaEnvironment(Rule):
             text is not None
             and _NAMES.match(text)
             and not ctx.is_claimed(node)
+            and not is_shown(ctx)
             and _names_variable(node, ctx)
         ):
             self._report(node, text, ctx)
@@ -354,22 +357,25 @@ class NvidiaSmi(Rule):
         found = _PROGRAMS.match(text)
         if found is None or ctx.is_claimed(node) or not _is_command(node, text[found.end() :], ctx):
             return
+        from uncuda.rules.knowledge import outcomes
+
+        table, handled = outcomes("subprocess nvidia-smi"), _is_handled(node, ctx)
         ctx.report(
             self,
             node,
             f"`{found[1]}` is on NVIDIA hosts only{_tools(ctx) if found[1] == 'nvidia-smi' else ''}",
             symbol="subprocess nvidia-smi",
-            outcomes=self._outcomes(node, ctx),
+            outcomes=softened(table) if handled else table,
+            category=Category.POTENTIAL if handled else None,
         )
 
-    def _outcomes(self, node: cst.BaseExpression, ctx: Context) -> dict[Target, Outcome]:
-        """The program's absence raises, unless that is caught, or only asked for."""
-        table = ctx.outcomes("subprocess nvidia-smi", node)
-        call = next((n for n in reversed(ctx.ancestors) if isinstance(n, cst.Call)), None)
-        asked = call is not None and last_word(call.func) in ("which", "find_executable")
-        if not asked and not caught(ctx, node) & _HANDLERS:
-            return table
-        return {t: Outcome.DEGRADED if o is Outcome.CRASH else o for t, o in table.items()}
+
+def _is_handled(node: cst.BaseExpression, ctx: Context) -> bool:
+    """Is the program's absence, which raises, caught, or only asked for?"""
+    if caught(ctx, node) & _HANDLERS or ctx.guard(node) in HANDLED:
+        return True
+    calls = (n for n in ctx.ancestors if isinstance(n, cst.Call))
+    return any(last_word(call.func) in ("which", "find_executable") for call in calls)
 
 
 def _tools(ctx: Context) -> str:

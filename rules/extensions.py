@@ -10,7 +10,7 @@ from uncuda.context import Context
 from uncuda.flow import argument, string_value
 from uncuda.rules._calls import is_imported, is_read, last_word
 from uncuda.rules.base import Bad, Category, Good, Rule
-from uncuda.rules.cuda_packages import alternative
+from uncuda.rules.cuda_packages import alternative, reached
 from uncuda.walk import walk
 
 _EXTENSION = "torch.utils.cpp_extension"
@@ -74,7 +74,10 @@ class CudaExtension(Rule):
             id="home",
         ),
         Bad(
-            "from torch.utils.cpp_extension import CUDA_HOME\n\nhas_nvcc = bool(CUDA_HOME)\n", id="home-from"
+            "from torch.utils.cpp_extension import CUDA_HOME\n\nhas_nvcc = bool(CUDA_HOME and exists(CUDA_HOME))\n\n\n"
+            "def f():\n    if CUDA_HOME:\n        return CUDA_HOME\n",
+            count=2,
+            id="home-from",
         ),
         Bad(
             "import torch.utils.cpp_extension as e\n\next = e.CUDAExtension if gpu else e.CppExtension\n",
@@ -99,12 +102,7 @@ class CudaExtension(Rule):
         if full is None or ctx.is_claimed(node):
             return
         if full == f"{_EXTENSION}.CUDAExtension":
-            ctx.report(
-                self,
-                node.func,
-                "`CUDAExtension` builds with CUDA's or ROCm's toolkit only",
-                symbol=full,
-            )
+            self._report(node.func, "`CUDAExtension` builds with CUDA's or ROCm's toolkit only", full, ctx)
         elif full == f"{_EXTENSION}.load":
             if any(_is_set(argument(node, f)) for f in _CUDA_FLAGS) or _names_cuda_sources(node):
                 self._load(node, "load", "load(with_cuda=True)", ctx)
@@ -114,12 +112,7 @@ class CudaExtension(Rule):
                 self._load(node, "load_inline", "load_inline(cuda_sources=...)", ctx)
 
     def _load(self, node: cst.Call, name: str, key: str, ctx: Context) -> None:
-        ctx.report(
-            self,
-            node.func,
-            f"`{name}` compiles CUDA sources",
-            symbol=f"{_EXTENSION}.{key}",
-        )
+        self._report(node.func, f"`{name}` compiles CUDA sources", f"{_EXTENSION}.{key}", ctx)
 
     def visit_Attribute(self, node: cst.Attribute, ctx: Context) -> None:
         if node.attr.value in ("CUDA_HOME", "CUDAExtension"):
@@ -133,12 +126,30 @@ class CudaExtension(Rule):
         full = ctx.qualified(node) or ""
         if not full.startswith(_EXTENSION) or ctx.is_claimed(node) or not is_read(node, ctx):
             return
-        message = (
-            "`CUDA_HOME` is None without CUDA's toolkit"
-            if full.endswith("CUDA_HOME")
-            else "`CUDAExtension` builds with CUDA's or ROCm's toolkit only"
-        )
-        ctx.report(self, node, message, symbol=full)
+        if full.endswith("CUDAExtension"):
+            self._report(node, "`CUDAExtension` builds with CUDA's or ROCm's toolkit only", full, ctx)
+        elif _is_first(node, ctx):
+            message = "`CUDA_HOME` is None without CUDA's toolkit"
+            ctx.report(self, node, message, symbol=full, category=Category.POTENTIAL)
+
+    def _report(self, node: cst.BaseExpression, message: str, symbol: str, ctx: Context) -> None:
+        from uncuda.rules.knowledge import outcomes
+
+        table, category = reached(outcomes(symbol), node, ctx)
+        ctx.report(self, node, message, symbol=symbol, outcomes=table, category=category)
+
+
+def _is_first(node: cst.Attribute | cst.Name, ctx: Context) -> bool:
+    """Is this where its function, or its statement at the top level, asks for CUDA_HOME for the first time?"""
+    around: cst.CSTNode = ctx.function or next(
+        (n for n in ctx.ancestors if isinstance(n, (cst.SimpleStatementLine, cst.BaseCompoundStatement))),
+        ctx.root,
+    )
+    for item in walk(around):
+        if isinstance(item, (cst.Attribute, cst.Name)) and last_word(item) == "CUDA_HOME":
+            if isinstance(item, cst.Attribute) or is_imported(item, ctx):
+                return item is node
+    return False
 
 
 def _names_cuda_sources(node: cst.Call) -> bool:
@@ -294,20 +305,15 @@ class KernelDefinition(Rule):
         if full in _MAKERS:
             self._kernel(node.func, "a kernel for", _MAKERS[full], ctx)
         elif full in _ASSEMBLER:
-            ctx.report(
-                self,
-                node.func,
-                "inline assembler is for one vendor's devices",
-                symbol="triton.language.inline_asm_elementwise",
-            )
+            message = "inline assembler is for one vendor's devices"
+            ctx.report(self, node.func, message, symbol="triton.language.inline_asm_elementwise")
         elif full in _LOADERS and node.args and _LIBRARY.match(string_value(node.args[0].value) or ""):
             library = node.args[0].value
-            ctx.report(
-                self,
-                library,
-                f"`{string_value(library)}` is one of CUDA's own libraries",
-                symbol="ctypes libcudart",
-            )
+            from uncuda.rules.knowledge import outcomes
+
+            table, category = reached(outcomes("ctypes libcudart"), library, ctx)
+            message = f"`{string_value(library)}` is one of CUDA's own libraries"
+            ctx.report(self, library, message, symbol="ctypes libcudart", outcomes=table, category=category)
 
     def _kernel(self, node: cst.BaseExpression, what: str, name: str, ctx: Context) -> None:
         from uncuda.rules.knowledge import package
@@ -319,7 +325,7 @@ class KernelDefinition(Rule):
             node,
             f"{what} {name}; advice: {alternative(found)}",
             symbol=name,
-            outcomes=ctx.guarded(dict(found.outcomes), node),
+            outcomes=reached(found.outcomes, node, ctx)[0],
         )
 
 
