@@ -203,16 +203,23 @@ def internal_problem(error: Exception) -> Problem:
 
 
 def _examine(data: bytes, job: Job, mode: Mode) -> Examined:
-    from uncuda.engine import check_text, fix_text
-    from uncuda.source import Lines, SourceError, decode
-    from uncuda.suppressions import silence
+    from uncuda.source import SourceError, decode
 
-    profile = job.profile
     try:
         source = decode(data)
     except SourceError as error:
         return Examined(problem=Problem(ProblemKind.UNDECODABLE, str(error)))
-    text = source.text
+    done = examine_text(source.text, job, mode)
+    return done if done.new is None else replace(done, data=source.encode(done.new))
+
+
+def examine_text(text: str, job: Job, mode: Mode) -> Examined:
+    """Checks or fixes a text; `job.path` and `job.data` are not looked at. `data` of the answer is not set."""
+    from uncuda.engine import check_text, fix_text
+    from uncuda.source import Lines
+    from uncuda.suppressions import silence
+
+    profile = job.profile
     options = profile.options()
 
     def settle(text: str, findings: Sequence[Finding]) -> tuple[list[Finding], int]:
@@ -258,7 +265,6 @@ def _examine(data: bytes, job: Job, mode: Mode) -> Examined:
         ),
         old=text,
         new=fixed.text,
-        data=source.encode(fixed.text),
     )
 
 
