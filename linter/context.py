@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -305,25 +307,33 @@ class Context:
         return None
 
     def import_edit(self, line: str) -> Edit:
-        """An edit that adds an import (`import x`, `from x import y`) where a reader would look for it: beside what
-        the file imports from the same package already, else after the last import at the top of the file that
-        stands before any other code, else after the docstring."""
+        """An edit that adds an import (`import x`, `from x import y`) where a reader would look for it.
+
+        Beside what the file imports from the same package already; else, among the imports at the top of the file
+        that stand before any other code, after the last of the standard library for one of these, and before
+        the first relative one for any other; else after the docstring.
+        """
         text, newline = self.index.text, self.newline
         words = line.split()
+        package = words[1]
         sites = self._leading_imports()
-        if words[0] == "from":
-            head = f"from {words[1]} import "
-            for site in sites:
-                if text.startswith(head, site.start) and not set("(*\\") & set(text[site.start : site.end]):
+        heads = [text[site.start : site.end] for site in sites]
+        for site, head in zip(sites, heads, strict=True):
+            if words[0] == "from":
+                if head.startswith(f"from {package} import ") and not set("(*\\") & set(head):
                     return Edit(site.end, site.end, f", {' '.join(words[3:])}")
-        else:
-            for site in sites:
-                start = text.rfind("\n", 0, site.start) + 1
-                if text[start : site.end].startswith(
-                    (f"from {words[1]} ", f"from {words[1]}.", f"import {words[1]}.")
-                ):
-                    return Edit(start, start, f"{line}{newline}")
+            elif head.startswith((f"from {package} ", f"from {package}.", f"import {package}.")):
+                return Edit(site.start, site.start, f"{line}{newline}")
         at = self._lines.after(sites[-1].end) if sites else self.index.body_start
+        if package in sys.stdlib_module_names:
+            known = [s for s, h in zip(sites, heads, strict=True) if _package(h) in sys.stdlib_module_names]
+            if known:
+                at = self._lines.after(known[-1].end)
+            elif sites:
+                at = sites[0].start
+        else:
+            relative = (s.start for s, h in zip(sites, heads, strict=True) if h.startswith("from ."))
+            at = next(relative, at)
         return Edit(at, at, f"{line}{newline}")
 
     @cached_property
@@ -357,6 +367,11 @@ class Context:
     def bindings_of(self, name: str) -> tuple[Scope, list[Binding]] | None:
         """The bindings of `name` that reach this place."""
         return self.flow.bindings(name)
+
+
+def _package(statement: str) -> str:
+    """The top-level package that an import statement names first ("" for a relative one)."""
+    return re.split(r"[.\s,;]", statement.split(None, 1)[1], maxsplit=1)[0]
 
 
 def _code_between(text: str) -> bool:
