@@ -39,7 +39,8 @@ def _parsed(text: str) -> ast.AST | None:
 
 @lru_cache(maxsize=256)
 def uses(text: str, variable: str) -> Uses:
-    """What the code `text` does with `variable` ("device" or "self.device"); nothing for what isn't Python 3."""
+    """What the code `text` does with `variable` ("device", "self.device", ".device" of anything); nothing for
+    what isn't Python 3."""
     counted = Uses()
     tree = _parsed(text)
     if tree is not None:
@@ -50,6 +51,8 @@ def uses(text: str, variable: str) -> Uses:
 def _is(node: ast.AST, variable: str) -> bool:
     if isinstance(node, ast.Name):
         return node.id == variable
+    if variable.startswith("."):
+        return isinstance(node, ast.Attribute) and node.attr == variable[1:]
     return (
         isinstance(node, ast.Attribute)
         and isinstance(node.value, ast.Name)
