@@ -46,13 +46,14 @@ _OPTIONS = {
 class Gathered:
     """What a run has to do.
 
-    `failures` are paths that could not be looked at; `notes` are for those who want to know more. `root` is
-    what displayed paths are relative to. `unsafe`: may unsafe fixes be made in any file? `cache_directory`
-    None: remember nothing.
+    `failures` are paths that could not be looked at, `searched` the directories that were looked through;
+    `notes` are for those who want to know more. `root` is what displayed paths are relative to. `unsafe`: may
+    unsafe fixes be made in any file? `cache_directory` None: remember nothing.
     """
 
     jobs: list[Job]
     failures: tuple[FileResult, ...]
+    searched: tuple[str, ...]
     notes: tuple[str, ...]
     root: Path
     unsafe: bool
@@ -63,7 +64,7 @@ class Gathered:
 def gather(arguments: Namespace, stdin: bytes | None) -> Gathered:
     """The files to check, each with what its settings come to. Raises SettingsError."""
     tree = settings_tree(arguments)
-    profiles = _Profiles(whole_file=arguments.cst == "whole")
+    profiles = Profiles(whole_file=arguments.cst == "whole")
     found = Discovered()
     if stdin is None:
         found = discover(arguments.paths or ["."], tree, force_exclude=arguments.force_exclude)
@@ -76,6 +77,7 @@ def gather(arguments: Namespace, stdin: bytes | None) -> Gathered:
             FileResult(Path(path), display(path, tree.cwd), problem=problem)
             for path, problem in found.failures
         ),
+        searched=tuple(found.searched),
         notes=(*found.notes, *profiles.notes()),
         root=tree.cwd,
         unsafe=any(job.profile.unsafe for job in jobs),
@@ -127,7 +129,7 @@ def display(path: str, cwd: Path) -> str:
     return path.removeprefix(prefix if prefix.endswith(os.sep) else prefix + os.sep)
 
 
-def _stdin_job(arguments: Namespace, tree: SettingsTree, profiles: _Profiles, data: bytes) -> Job:
+def _stdin_job(arguments: Namespace, tree: SettingsTree, profiles: Profiles, data: bytes) -> Job:
     name = arguments.stdin_filename
     path = os.path.abspath(tree.cwd / (name or STDIN))
     settings = tree.for_file(path)
@@ -148,7 +150,7 @@ def _cache_directory(arguments: Namespace, tree: SettingsTree) -> Path | None:
     return settings.cache_dir or settings.directory / DIRECTORY_NAME
 
 
-class _Profiles:
+class Profiles:
     """What settings and torch floors come to; files that agree in both share one object."""
 
     def __init__(self, *, whole_file: bool) -> None:
