@@ -27,11 +27,13 @@ class Found:
 
 @dataclass
 class Discovered:
-    """`files` by path; `failures` are paths that could not be looked at; `notes` tell what was left out."""
+    """`files` by path; `failures` are paths that could not be looked at; `notes` tell what was left out;
+    `searched` are the directories that were looked through."""
 
     files: list[Found] = field(default_factory=list)
     failures: list[tuple[str, Problem]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    searched: list[str] = field(default_factory=list)
 
 
 def discover(paths: Sequence[str], tree: SettingsTree, *, force_exclude: bool = False) -> Discovered:
@@ -58,6 +60,7 @@ def discover(paths: Sequence[str], tree: SettingsTree, *, force_exclude: bool = 
             if force_exclude and excluded(path, tree.for_directory(path), directory=True):
                 out.notes.append(f"{given}: excluded")
                 continue
+            out.searched.append(given)
             real = os.path.realpath(path)
             for found, is_link in _Walk(path, tree, out).files():
                 inside = real + found.path[len(path) :]

@@ -210,7 +210,14 @@ def _examine(data: bytes, job: Job, mode: Mode) -> Examined:
     except SourceError as error:
         return Examined(problem=Problem(ProblemKind.UNDECODABLE, str(error)))
     done = examine_text(source.text, job, mode)
-    return done if done.new is None else replace(done, data=source.encode(done.new))
+    if done.new is None:
+        return done
+    try:
+        return replace(done, data=source.encode(done.new))
+    except SourceError as error:
+        as_it_was = examine_text(source.text, job, Mode.CHECK)
+        problem = Problem(ProblemKind.UNWRITABLE, f"its fixes were not written: {error}")
+        return replace(as_it_was, problem=problem)
 
 
 def examine_text(text: str, job: Job, mode: Mode) -> Examined:

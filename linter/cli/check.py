@@ -103,6 +103,8 @@ def _run(arguments: Namespace, outputs: list[tuple[str, Path | None]]) -> int:
     if arguments.show_files:
         write("".join(f"{visible(job.display)}\n" for job in gathered.jobs))
         return CLEAN
+    if gathered.searched and not gathered.jobs and not gathered.failures:
+        warn(f"uncuda: warning: no Python files under {', '.join(map(visible, gathered.searched))}")
     mode = Mode.DIFF if arguments.diff else Mode.FIX if arguments.fix else Mode.CHECK
     cache = None
     if gathered.cache_directory is not None and arguments.add_ignore is None:
