@@ -44,10 +44,11 @@ def alias_hits(text: str, index: FileIndex, triggers: Triggers, bits: dict[str, 
             told = 0
             for binding in bindings:
                 if binding.target and binding.target != name:
-                    told |= _bits(triggers.hits(binding.target), bits)
+                    # A trigger may end in the parenthesis of a call.
+                    told |= _bits(triggers.within(f"{binding.target}("), bits)
                     told |= known.get(binding.target.partition(".")[0], 0) if binding.kind == "assign" else 0
             if told & ~known.get(name, 0):
-                if told & ~_bits(triggers.hits(name), bits):
+                if told & ~_bits(triggers.within(name), bits):
                     known[name] = known.get(name, 0) | told
                     grown = True
     if not known:
@@ -56,10 +57,10 @@ def alias_hits(text: str, index: FileIndex, triggers: Triggers, bits: dict[str, 
     return [(found.start(), known[found[0]]) for found in pattern.finditer(text)]
 
 
-def _bits(hits: list[tuple[int, str]], bits: dict[str, int]) -> int:
+def _bits(found: set[str], bits: dict[str, int]) -> int:
     told = 0
-    for _, trigger in hits:
-        told |= bits.get(trigger, 0)
+    for trigger in found:
+        told |= bits[trigger]
     return told
 
 

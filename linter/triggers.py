@@ -2,17 +2,19 @@ r"""The rare words that rules name: without one of them a text, or a piece of it
 
 A trigger is literal text, found anywhere (`cuda`). `\b` at its start or end asks for the border of an ASCII word
 there (`\btriton\b`). `import NAME` stands for an import of that top-level module, however it is spelled:
-`import NAME.x as y`, `from NAME import …`, `import_module("NAME")`.
+`import NAME.x as y`, `from NAME import …`, `import_module("NAME")`. `TEXT & import NAME|NAME` is text in a file that
+imports one of those modules.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _BORDER = r"\b"
 _IMPORT = "import "
+_AND = " & import "
 _NAME = r"[\w.]+(?:[ \t]+as[ \t]+\w+)?"
 _SPACE = r"[ \t\f\\\r\n]"
 _FROM = re.compile(rf"\bfrom{_SPACE}+(\w+)[\w.]*{_SPACE}+\Z")
@@ -24,13 +26,15 @@ _WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678
 
 @dataclass(frozen=True, slots=True)
 class _Literal:
-    """A trigger that is text. `before`: how many of its characters stand before the core it is found by."""
+    """A trigger that is text. `before`: how many of its characters stand before the core it is found by; `modules`:
+    the file has to import one of these, if there are any."""
 
     trigger: str
     text: str
-    before: int
     left: bool
     right: bool
+    modules: frozenset[str]
+    before: int = 0
 
     def is_at(self, text: str, core: int) -> bool:
         """Is the trigger in `text`, with its core at `core`?"""
@@ -48,42 +52,75 @@ class Triggers:
 
     def __init__(self, triggers: Iterable[str]) -> None:
         chosen = frozenset(triggers)
-        self.modules = frozenset(t[len(_IMPORT) :] for t in chosen if t.startswith(_IMPORT))
-        self._groups = list(_groups(t for t in chosen if not t.startswith(_IMPORT)))
+        self._modules = frozenset(t[len(_IMPORT) :] for t in chosen if t.startswith(_IMPORT))
+        literals = [_literal(t) for t in chosen if not t.startswith(_IMPORT)]
+        self._asked = self._modules.union(*(item.modules for item in literals))
+        self._groups = list(_groups(literals))
 
     def found_in(self, text: str) -> bool:
-        """Is there any of them in `text`? Bytes that were decoded as Latin-1 will do."""
-        for pattern, literals in self._groups:
-            found = pattern.search(text)
-            while found is not None:
-                at = found.start()
-                if any(literal.is_at(text, at) for literal in literals[found[0]]):
-                    return True
-                found = pattern.search(text, at + 1)
-        return bool(self.modules) and next(self._imports(text), None) is not None
+        """Is there any of them in the text of a file? Bytes that were decoded as Latin-1 will do."""
+        imported: set[str] | None = None
+        for _, literal in self._literals(text):
+            if not literal.modules:
+                return True
+            if imported is None:
+                imported = {name for _, name in self._imports(text)}
+            if not imported.isdisjoint(literal.modules):
+                return True
+        if not self._modules:
+            return False
+        if imported is None:
+            return any(name in self._modules for _, name in self._imports(text))
+        return not imported.isdisjoint(self._modules)
 
     def hits(self, text: str) -> list[tuple[int, str]]:
-        """Where in `text` which of them stands, in order."""
-        out: list[tuple[int, str]] = []
-        for pattern, literals in self._groups:
-            found = pattern.search(text)
-            while found is not None:
-                at = found.start()
-                out.extend((at, i.trigger) for i in literals[found[0]] if i.is_at(text, at))
-                found = pattern.search(text, at + 1)
-        if self.modules:
-            out.extend(self._imports(text))
+        """Where in the text of a file which of them stands, in order."""
+        imports = list(self._imports(text))
+        imported = {name for _, name in imports}
+        out = [
+            (at, literal.trigger)
+            for at, literal in self._literals(text)
+            if not literal.modules or not imported.isdisjoint(literal.modules)
+        ]
+        out.extend((at, _IMPORT + name) for at, name in imports if name in self._modules)
         out.sort()
         return out
 
+    def within(self, text: str) -> set[str]:
+        """Which of them a piece of text holds; what the file imports isn't asked."""
+        return {literal.trigger for _, literal in self._literals(text)}
+
+    def _literals(self, text: str) -> Iterator[tuple[int, _Literal]]:
+        for pattern, literals in self._groups:
+            found = pattern.search(text)
+            while found is not None:
+                at = found.start()
+                for literal in literals[found[0]]:
+                    if literal.is_at(text, at):
+                        yield at, literal
+                found = pattern.search(text, at + 1)
+
     def _imports(self, text: str) -> Iterator[tuple[int, str]]:
+        if not self._asked:
+            return
         at = text.find("import")
         while at >= 0:
             end = at + len("import")
             for name in _imported(text, at, end):
-                if name in self.modules:
-                    yield at, _IMPORT + name
+                if name in self._asked:
+                    yield at, name
             at = text.find("import", end)
+
+
+def _literal(trigger: str) -> _Literal:
+    text, _, modules = trigger.partition(_AND)
+    return _Literal(
+        trigger,
+        text.removeprefix(_BORDER).removesuffix(_BORDER),
+        text.startswith(_BORDER),
+        text.endswith(_BORDER),
+        frozenset(modules.split("|")) if modules else frozenset(),
+    )
 
 
 def _imported(text: str, start: int, end: int) -> Iterator[str]:
@@ -93,36 +130,31 @@ def _imported(text: str, start: int, end: int) -> Iterator[str]:
         if called is not None:
             yield called[1]
         return
-    listed = _LIST.match(text, end)
-    # `from x import (` has no name right behind it.
     if start and text[start - 1] in " \t\f\r\n\\":
         source = _FROM.search(text, max(0, start - _LONGEST_FROM), start)
         if source is not None:
             yield source[1]
             return
+    listed = _LIST.match(text, end)
     if listed is not None:
         for name in listed[1].split(","):
             yield name.strip(" \t\f\\\r\n").partition(".")[0].partition(" ")[0]
 
 
-def _groups(triggers: Iterable[str]) -> Iterator[tuple[re.Pattern[str], dict[str, list[_Literal]]]]:
-    """Patterns that find the cores of all triggers, each with the triggers that a core stands for.
+def _groups(literals: list[_Literal]) -> Iterator[tuple[re.Pattern[str], dict[str, list[_Literal]]]]:
+    """Patterns that find the cores of all literals, each with the literals that a core stands for.
 
-    A core is a trigger that holds no other. Those that begin alike share a pattern, since Python's `re` looks for
-    a common beginning as fast as for one word; so do those that begin with a capital, which are few in a text.
+    A core is a text that holds no other. Those that begin alike share a pattern, since Python's `re` looks for a
+    common beginning as fast as for one word; so do those that begin with a capital, which are few in a text.
     """
-    plain = {t: t.removeprefix(_BORDER).removesuffix(_BORDER) for t in triggers}
-    texts = set(plain.values())
+    texts = {literal.text for literal in literals}
     cores = sorted(t for t in texts if not any(o != t and o in t for o in texts))
-    literals: dict[str, list[_Literal]] = {core: [] for core in cores}
-    for trigger, text in plain.items():
-        left, right = trigger.startswith(_BORDER), trigger.endswith(_BORDER)
-        for core in cores:
-            if core in text:
-                literals[core].append(_Literal(trigger, text, text.index(core), left, right))
-                break
+    owned: dict[str, list[_Literal]] = {core: [] for core in cores}
+    for literal in literals:
+        core = next(core for core in cores if core in literal.text)
+        owned[core].append(replace(literal, before=literal.text.index(core)))
     groups: dict[str, list[str]] = {}
     for core in cores:
         groups.setdefault("A" if core[0].isupper() else core[:2], []).append(core)
     for members in groups.values():
-        yield re.compile("|".join(map(re.escape, members))), {core: literals[core] for core in members}
+        yield re.compile("|".join(map(re.escape, members))), {core: owned[core] for core in members}

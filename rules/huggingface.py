@@ -34,7 +34,7 @@ class FlashAttentionChoice(Rule):
 
     code = "UC601"
     name = "flash-attention-choice"
-    triggers = ("flash_attention_",)
+    triggers = ("'flash_attention_", '"flash_attention_', "use_flash_attention_")
     category = Category.MANDATORY
     effort = 1
     fix_safety = (
@@ -166,7 +166,7 @@ class CudaDeviceMap(Rule):
 
     code = "UC602"
     name = "cuda-device-map"
-    triggers = ("device_map",)
+    triggers = ("cuda",)
     effort = 1
     priority = 40
     fix_safety = "Unsafe: what a library makes of the text of another device is its own affair. With CUDA nothing changes."
@@ -286,7 +286,14 @@ class TrainingArgumentsTie(Rule):
 
     code = "UC604"
     name = "training-arguments"
-    triggers = ("no_cuda", "tf32", "_8bit", "_32bit", "rmsprop_bnb", "adamw_apex_fused")
+    triggers = (
+        "no_cuda",
+        "tf32 & import transformers|trl",
+        "_8bit & import transformers|trl",
+        "_32bit & import transformers|trl",
+        "rmsprop_bnb",
+        "adamw_apex_fused",
+    )
     category = Category.OPTIONAL
     effort = 1
     fix_safety = "Unsafe: `use_cpu` came with transformers 4.34; older releases know `no_cuda` only."
@@ -427,7 +434,7 @@ class PipelineDeviceIndex(Rule):
 
     code = "UC606"
     name = "pipeline-device-index"
-    triggers = ("pipeline",)
+    triggers = (r"\bpipeline( & import transformers",)
     category = Category.POTENTIAL
     effort = 1
     sources = ("transformers 5.24.0, read",)

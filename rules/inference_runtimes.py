@@ -125,7 +125,7 @@ class ServingBackend(Rule):
 
     code = "UC621"
     name = "serving-backend"
-    triggers = ("attention_backend", "_marlin", "'marlin'", '"marlin"')
+    triggers = ("attention_backend & import vllm|sglang", "_marlin", "'marlin'", '"marlin"')
     category = Category.MANDATORY
     effort = 1
     sources = ("vllm 0.33.0, attention registry, read",)

@@ -23,7 +23,10 @@ class LightningGpu(Rule):
 
     code = "UC610"
     name = "lightning-gpu"
-    triggers = ("accelerator", "gpus")
+    triggers = (
+        "accelerator & import lightning|pytorch_lightning|lightning_fabric|lightning_lite",
+        "gpus & import lightning|pytorch_lightning|lightning_fabric|lightning_lite",
+    )
     category = Category.MANDATORY
     effort = 1
     fix_safety = (

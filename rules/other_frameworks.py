@@ -74,7 +74,7 @@ class JaxGpuBackend(Rule):
 
     code = "UC631"
     name = "jax-gpu-backend"
-    triggers = ("jax",)
+    triggers = ("cuda", "'gpu' & import jax", '"gpu" & import jax')
     effort = 1
     fix_safety = "Unsafe: where JAX_PLATFORMS or a plug-in changes the default platform, the devices are those of that one."
     sources = ("JAX documentation, not re-checked",)
@@ -127,7 +127,7 @@ class RayGpus(Rule):
 
     code = "UC632"
     name = "ray-gpus"
-    triggers = ("num_gpus", "use_gpu", "get_gpu_ids")
+    triggers = ("num_gpus & import ray", "use_gpu & import ray", "get_gpu_ids & import ray")
     effort = 3
     sources = ("Ray documentation on accelerators, not re-checked",)
     bad = (
@@ -206,7 +206,10 @@ class GpuSwitch(Rule):
 
     code = "UC633"
     name = "gpu-switch"
-    triggers = ("xgboost", "lightgbm", "catboost", "faiss", "require_gpu", "paddle")
+    triggers = (
+        "cuda",
+        *(f"{word} & import xgboost|lightgbm|catboost|faiss|spacy|paddle" for word in ("gpu", "GPU", "Gpu")),
+    )
     effort = 1
     priority = 40
     fix_safety = (
