@@ -7,7 +7,9 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.fixes.builder import FixBuilder
 from uncuda.fixes.statements import is_guarded
+from uncuda.fixes.styles import ACCELERATOR_FLOOR
 from uncuda.flow import Kind, argument, string_value
+from uncuda.rules._calls import last_word
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
 from uncuda.walk import walk
 
@@ -108,6 +110,15 @@ class DdpDeviceIds(Rule):
             id="own-device",
         ),
         Bad(
+            "import torch\nfrom torch.nn.parallel import DistributedDataParallel\n\n\ndef f(self, net):\n"
+            "    return DistributedDataParallel(net, device_ids=[self.device])\n",
+            "import torch\nfrom torch.nn.parallel import DistributedDataParallel\n\n\ndef f(self, net):\n"
+            "    return DistributedDataParallel("
+            'net, device_ids=[self.device] if torch.device(self.device).type != "cpu" else None)\n',
+            Applicability.UNSAFE,
+            id="device-or-text",
+        ),
+        Bad(
             "from torch.nn.parallel import DistributedDataParallel\n\n\ndef f(net, r):\n"
             "    return DistributedDataParallel(net, device_ids=[r])\n",
             None,
@@ -164,8 +175,12 @@ def _device_type(fix: FixBuilder, ids: cst.List) -> str:
         device = ids.elements[0].value
         if isinstance(device, cst.Attribute) and device.attr.value == "index":
             return f"{fix.code(device.value)}.type"
-        if fix.ctx.value(device).kind is Kind.DEVICE and isinstance(device, (cst.Name, cst.Attribute)):
-            return f"{fix.code(device)}.type"
+        if isinstance(device, (cst.Name, cst.Attribute)):
+            if fix.ctx.value(device).kind is Kind.DEVICE:
+                return f"{fix.code(device)}.type"
+            if last_word(device).endswith("device"):
+                fix.needs(ACCELERATOR_FLOOR)  # before, a number meant CUDA
+                return f"{fix.name('torch')}.device({fix.code(device)}).type"
     return fix.device_type()
 
 

@@ -66,6 +66,6 @@ class CudaCollectives(Rule):
         ctx.report(
             self,
             node,
-            f"`{full}` is CUDA's alone; {_INSTEAD[module]}",
+            f"`{full}` is CUDA's alone{'' if full.endswith('.version') else f'; {_INSTEAD[module]}'}",
             symbol=full,
         )

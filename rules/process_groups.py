@@ -1,18 +1,26 @@
-"""Process groups over NCCL: where its name is given as a backend, and where code asks for it."""
+"""Process groups over NCCL: where its name is given as a backend."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from enum import Enum, auto
 
 import libcst as cst
 
 from uncuda.context import Context
 from uncuda.findings import Outcome, Target
 from uncuda.fixes.builder import CannotFix, FixBuilder
-from uncuda.fixes.styles import ACCELERATOR_FLOOR
 from uncuda.flow import Kind, Which, argument, string_value
+from uncuda.rules._backends import (
+    OTHERS,
+    Place,
+    backend_place,
+    default_backend,
+    is_for_cuda,
+    is_nccl,
+    maps_devices,
+    names_others,
+)
 from uncuda.rules._calls import last_word, literal_device, literal_index
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
 from uncuda.walk import walk
@@ -21,168 +29,10 @@ _SELECT = (
     'torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")'
 )
 _SYMBOL = 'torch.distributed.init_process_group(backend="nccl")'
-
-_BACKEND_NAME = re.compile(r"backend(?:_?(?:name|type|str))?\Z", re.I)
+_TORCH = re.compile(r"^[ \t]*(?:import|from)[ \t]+torch\b", re.M)
+# Calls whose backend moves weights, or is another program's.
+_OTHER_USES = re.compile(r"weight|transfer|dumps?$|post$|request", re.I)
 _PER_DEVICE = re.compile(r"(?:\A|,)cuda:nccl(?:,|\Z)")
-# The libraries of other accelerators: who names one of them has thought of more than NCCL.
-_OTHERS = frozenset({"hccl", "xccl", "ccl", "cncl", "mccl", "xla", "tccl"})
-
-# Where a call takes the backend by position.
-_POSITIONS = {"init_process_group": 0, "init_distributed": 0, "new_group": 2, "Backend": 0}
-# Keywords whose default, None, already means "the one that fits the device".
-_NONE_MEANS_DEFAULT = frozenset({"ddp_backend", "process_group_backend"})
-_LOOKUPS = frozenset({"get", "getenv", "setdefault", "pop", "getattr"})
-_FIELDS = frozenset({"field", "Field", "Option", "Argument"})
-_OPTIONS = frozenset({"add_argument", "option", "add_option"})
-
-
-class Place(Enum):
-    """How a text comes to be a backend."""
-
-    ARGUMENT = auto()  # given to a call
-    OMISSIBLE = auto()  # given to a call that chooses by itself when given None
-    OPTION = auto()  # the default of a command line option
-    DEFAULT = auto()  # a parameter's or a field's default, evaluated at import
-    VALUE = auto()  # assigned, returned, looked up, or in a dict
-
-
-def is_nccl(node: cst.CSTNode, ctx: Context) -> bool:
-    """Is this "nccl" (in any case, as init_process_group takes it), or `Backend.NCCL`?"""
-    if isinstance(node, cst.Attribute):
-        if node.attr.value != "NCCL":
-            return False
-        full = ctx.qualified(node) or ""
-        return full.startswith("torch.distributed.") and full.endswith("Backend.NCCL")
-    text = string_value(node)
-    return text is not None and text.lower() == "nccl"
-
-
-def _named(name: str | None) -> bool:
-    return name is not None and _BACKEND_NAME.search(name) is not None
-
-
-def _target_name(node: cst.BaseExpression) -> str | None:
-    match node:
-        case cst.Name(name) | cst.Attribute(attr=cst.Name(name)):
-            return name
-        case cst.Subscript(slice=[cst.SubscriptElement(slice=cst.Index(value=key))]):
-            return string_value(key)
-        case _:
-            return None
-
-
-def backend_place(node: cst.BaseExpression, ctx: Context) -> Place | None:
-    """How the expression at hand comes to be a process group's backend; None when nothing says that it does."""
-    below: cst.CSTNode = node
-    path = ctx.ancestors
-    for depth in range(len(path) - 1, -1, -1):
-        above = path[depth]
-        match above:
-            case cst.IfExp() if below is not above.test:
-                pass
-            case cst.BooleanOperation():
-                pass
-            case cst.Call():
-                pass  # a field's maker: its own place is what counts
-            case cst.Arg():
-                call = path[depth - 1]
-                if not isinstance(call, cst.Call):
-                    return None
-                if not (
-                    last_word(call.func) in _FIELDS
-                    and (above.keyword is None or above.keyword.value == "default")
-                ):
-                    return _argument_place(call, above)
-            case cst.NamedExpr():
-                return Place.VALUE if _named(_target_name(above.target)) else None
-            case cst.Assign():
-                found = any(_named(_target_name(t.target)) for t in above.targets)
-                return (Place.DEFAULT if _in_class_body(ctx) else Place.VALUE) if found else None
-            case cst.AnnAssign():
-                if not _named(_target_name(above.target)):
-                    return None
-                return Place.DEFAULT if _in_class_body(ctx) else Place.VALUE
-            case cst.Param():
-                return Place.DEFAULT if below is above.default and _named(above.name.value) else None
-            case cst.DictElement():
-                return Place.VALUE if below is above.value and _named(string_value(above.key)) else None
-            case cst.Return():
-                return Place.VALUE if ctx.function is not None and _named(ctx.function.name.value) else None
-            case _:
-                return None
-        below = above
-    return None
-
-
-def _in_class_body(ctx: Context) -> bool:
-    return ctx.scope.kind == "class"
-
-
-def _argument_place(call: cst.Call, arg: cst.Arg) -> Place | None:
-    func = last_word(call.func)
-    texts = [string_value(a.value) for a in call.args if a is not arg and a.keyword is None and not a.star]
-    about_backends = any(_named(t) for t in texts)
-    if arg.keyword is not None:
-        keyword = arg.keyword.value
-        if keyword in _NONE_MEANS_DEFAULT:
-            return Place.OMISSIBLE
-        if _named(keyword):
-            return Place.ARGUMENT
-        return Place.OPTION if keyword == "default" and func in _OPTIONS and about_backends else None
-    position = call.args.index(arg)
-    if any(a.star for a in call.args[:position]):
-        return None
-    if _POSITIONS.get(func) == position:
-        return Place.ARGUMENT
-    if position and about_backends:
-        if func in _LOOKUPS:
-            return Place.VALUE
-        if func.startswith("DEFINE_"):
-            return Place.OPTION if position == 1 else None
-    return None
-
-
-def default_backend(fix: FixBuilder, device: str | None = None) -> str:
-    """`dist.get_default_backend_for_device(device)`, for `device` (source text) or the one that is there."""
-    fix.needs(ACCELERATOR_FLOOR)
-    dist = fix.ctx.local_name("torch.distributed")
-    function = f"{dist}.get_default_backend_for_device" if dist is not None else ""
-    function = function or fix.name("torch.distributed.get_default_backend_for_device")
-    return f"{function}({device if device is not None else fix.device()})"
-
-
-def _gloo_instead(table: Mapping[Target, Outcome]) -> dict[Target, Outcome]:
-    """Outcomes where "gloo" takes the place of "nccl" without CUDA: nothing raises, traffic goes by the CPU."""
-    return {
-        target: Outcome.HARMLESS
-        if target is Target.CPU
-        else Outcome.SILENT_CPU
-        if outcome is Outcome.CRASH
-        else outcome
-        for target, outcome in table.items()
-    }
-
-
-def _maps_devices(node: cst.BaseExpression, ctx: Context) -> bool:
-    """Is this one entry of a choice by device type, which names another accelerator's library too?"""
-    top: cst.CSTNode | None = None
-    for above in reversed(ctx.ancestors):
-        if isinstance(above, (cst.FunctionDef, cst.ClassDef, cst.IndentedBlock)) and top is not None:
-            if not isinstance(above, cst.IndentedBlock):
-                break
-        if isinstance(above, (cst.If, cst.IfExp, cst.Dict, cst.Match)):
-            top = above
-        elif (
-            isinstance(above, cst.Call)
-            and isinstance(above.func, cst.Attribute)
-            and isinstance(above.func.value, cst.Dict)
-        ):
-            top = above  # {"npu": "hccl"}.get(kind, "nccl")
-    if top is None:
-        return False
-    return any(
-        (string_value(n) or "").lower() in _OTHERS for n in walk(top) if isinstance(n, cst.SimpleString)
-    )
 
 
 class NcclBackend(Rule):
@@ -279,6 +129,17 @@ class NcclBackend(Rule):
             id="by-cpu",
         ),
         Bad(
+            "import torch.distributed as dist\n\n\ndef start(device, kind):\n"
+            '    backend = "nccl" if device.type == "cuda" and dist.is_nccl_available() else "gloo"\n'
+            '    other_backend = "nccl" if device_type == "cuda" else "gloo"\n',
+            "import torch.distributed as dist\n\n\ndef start(device, kind):\n"
+            "    backend = dist.get_default_backend_for_device(device)\n"
+            "    other_backend = dist.get_default_backend_for_device(device_type)\n",
+            Applicability.UNSAFE,
+            count=2,
+            id="by-type-and-library",
+        ),
+        Bad(
             "import torch\nimport torch.distributed as dist\n\n\ndef start(args):\n"
             '    dist.init_process_group("nccl" if args.gpu else "gloo")\n',
             "import torch\nimport torch.distributed as dist\n\n\ndef start(args):\n"
@@ -311,6 +172,25 @@ class NcclBackend(Rule):
             "import torch.distributed as dist\n\n\ndef setup(rank, backend='nccl'):\n    dist.init_process_group(backend)\n",
             None,
             id="parameter",
+        ),
+        Bad("env_cfg = dict(dist_cfg=dict(backend='nccl'))\n", None, id="configuration"),
+        Bad(
+            "import torch.distributed as dist\n\n\ndef start(backend=None):\n    backend = backend or 'nccl'\n"
+            "    if backend not in ('nccl', 'gloo'):\n        raise ValueError(backend)\n    dist.init_process_group(backend)\n",
+            None,
+            id="checked",
+        ),
+        Bad(
+            "import torch\nfrom vllm.config import WeightTransferConfig\n\nconfig = WeightTransferConfig(backend='nccl')\n",
+            None,
+            id="weights",
+        ),
+        Bad(
+            "import torch.distributed as dist\n\n\ndef group(ranks):\n"
+            "    options = dist.ProcessGroupNCCL.Options(is_high_priority_stream=True)\n"
+            "    return dist.new_group(ranks, backend='nccl', pg_options=options)\n",
+            None,
+            id="options",
         ),
         Bad("def run(env_cfg=dict(dist_cfg=dict(backend='nccl'))):\n    pass\n", None, id="nested-parameter"),
         Bad(
@@ -356,7 +236,7 @@ class NcclBackend(Rule):
             id="device-id",
         ),
         Bad(
-            "import os\n\ncfg = dict(backend=os.environ.get('DIST_BACKEND', 'nccl'))\n",
+            "import os\nimport torch\n\ncfg = dict(backend=os.environ.get('DIST_BACKEND', 'nccl'))\n",
             f"import os\nimport torch\n\ndevice = {_SELECT}\n"
             "cfg = dict(backend=os.environ.get('DIST_BACKEND', torch.distributed.get_default_backend_for_device(device)))\n",
             Applicability.UNSAFE,
@@ -385,6 +265,16 @@ class NcclBackend(Rule):
         Good("import torch.distributed as dist\n\nbackend = {'npu': 'hccl', 'xpu': 'xccl'}.get(\n"
              "    kind, 'nccl' if dist.is_nccl_available() else 'gloo')\n", "every device has its own"),
         Good("dist.init_process_group('cpu:gloo,cuda:nccl,xpu:xccl')\n", "every device has its own"),
+        Good("import torch\n\ntorch.compile(model, backend='inductor')\nbackend = 'agg'\n", "another sort of backend"),
+        Good("import torch.distributed as dist\n\ndist.new_group(ranks, backend='gloo')\n", "gloo runs everywhere"),
+        Good("NCCL_BACKEND = 'nccl'\nGLOO_BACKEND = 'gloo'\n", "the name of NCCL itself"),
+        Good("class CudaPlatform:\n    dist_backend = 'nccl'\n\n    def get_backend(self):\n        return 'nccl'\n",
+             "CUDA's side of something"),
+        Good("import torch.distributed as dist\n\nif backend == 'nccl' and ready:\n    dist.init_process_group(backend='nccl')\n"
+             "elif backend == 'gloo':\n    dist.init_process_group(backend='gloo')\n", "NCCL was asked for"),
+        Good("import torch.distributed as dist\n\n\ndef pick(kind):\n    backend = 'nccl'\n"
+             "    known = dist.Backend.default_device_backend_map\n    if kind in known:\n        backend = known[kind]\n"
+             "    return backend\n", "torch's own map decides"),
         Good("names = ['nccl', 'gloo']\nparser.add_argument('--backend', choices=['nccl', 'gloo'])\n", "a list of choices"),
         Good("parser.add_argument('--library', default='nccl')\n", "not called a backend"),
         Good("def f(nccl='a'):\n    return nccl\n", "a parameter of that name"),
@@ -405,9 +295,9 @@ class NcclBackend(Rule):
         else:
             return
         other_text = string_value(other)
-        if (other_text is None or other_text in _OTHERS) and backend_place(node, ctx) is None:
+        if (other_text is None or other_text in OTHERS) and backend_place(node, ctx) is None:
             return
-        if _maps_devices(literal, ctx) or _mentions_others(node):
+        if maps_devices(ctx) or names_others(node) or is_for_cuda(ctx):
             ctx.claim(literal)
             return
         questions = [n for n in walk(node.test) if _asks_for_cuda(n, ctx)]
@@ -440,6 +330,7 @@ class NcclBackend(Rule):
     ) -> None:
         fix.unsafe()
         if whole is not None:
+            _refuse_where_nccl_is_meant(literal, ctx)
             fix.replace(node, default_backend(fix, whole or None))
             return
         self._fix(fix, literal, ctx, Place.VALUE)
@@ -450,7 +341,7 @@ class NcclBackend(Rule):
         text = string_value(node)
         if text is None or ctx.is_claimed(node):
             return
-        if text.lower() == "nccl" or (_PER_DEVICE.search(text) and not _OTHERS & set(re.split("[:,]", text))):
+        if text.lower() == "nccl" or (_PER_DEVICE.search(text) and not OTHERS & set(re.split("[:,]", text))):
             self._named(node, text, ctx)
 
     def visit_Attribute(self, node: cst.Attribute, ctx: Context) -> None:
@@ -459,7 +350,7 @@ class NcclBackend(Rule):
 
     def _named(self, node: cst.BaseExpression, text: str, ctx: Context) -> None:
         place = backend_place(node, ctx)
-        if place is None or _maps_devices(node, ctx):
+        if place is None or maps_devices(ctx) or is_for_cuda(ctx) or _falls_back(ctx):
             return
         ctx.report(
             self,
@@ -475,6 +366,7 @@ class NcclBackend(Rule):
         if place is Place.OMISSIBLE:
             fix.replace(node, "None")
             return
+        _refuse_where_nccl_is_meant(node, ctx)
         if place is Place.DEFAULT or any(isinstance(n, (cst.Decorator, cst.Param)) for n in ctx.ancestors):
             raise CannotFix("a default is evaluated at import")
         text = string_value(node)
@@ -510,6 +402,18 @@ class NcclBackend(Rule):
         fix.replace(value, f'{fix.device_with_index(index)} if {fix.device_type()} != "cpu" else None')
 
 
+def _gloo_instead(table: Mapping[Target, Outcome]) -> dict[Target, Outcome]:
+    """Outcomes where "gloo" takes the place of "nccl" without CUDA: nothing raises, traffic goes by the CPU."""
+    return {
+        target: Outcome.HARMLESS
+        if target is Target.CPU
+        else Outcome.SILENT_CPU
+        if outcome is Outcome.CRASH
+        else outcome
+        for target, outcome in table.items()
+    }
+
+
 def _symbol(node: cst.BaseExpression, text: str, ctx: Context) -> str:
     """The knowledge base's key for a backend named at the place at hand."""
     if isinstance(node, cst.Attribute):
@@ -522,12 +426,36 @@ def _symbol(node: cst.BaseExpression, text: str, ctx: Context) -> str:
     return _SYMBOL
 
 
-def _mentions_others(node: cst.CSTNode) -> bool:
-    return any(isinstance(n, cst.SimpleString) and (string_value(n) or "") in _OTHERS for n in walk(node))
+def _falls_back(ctx: Context) -> bool:
+    """Does the function at hand ask torch's own map of devices and backends as well?"""
+    return ctx.function is not None and any(
+        isinstance(n, cst.Attribute) and n.attr.value == "default_device_backend_map"
+        for n in walk(ctx.function)
+    )
+
+
+def _refuse_where_nccl_is_meant(node: cst.BaseExpression, ctx: Context) -> None:
+    """Raises CannotFix where the code around asks for NCCL by its name, or the name isn't a process group's."""
+    if _TORCH.search(ctx.index.text) is None:
+        raise CannotFix("the file doesn't use torch")
+    around = ctx.function or ctx.statement
+    for item in walk(around) if around is not None else ():
+        if isinstance(item, (cst.Name, cst.Attribute)) and "ProcessGroupNCCL" in last_word(item):
+            raise CannotFix("the options beside it are NCCL's")
+        if isinstance(item, (cst.Comparison, cst.List, cst.Tuple, cst.Set)):
+            if any(is_nccl(part, ctx) and part is not node for part in walk(item)):
+                raise CannotFix("the code around it asks for NCCL by name")
+    for above in ctx.ancestors:
+        if isinstance(above, cst.Call) and _OTHER_USES.search(last_word(above.func)):
+            raise CannotFix("it isn't known to be a process group's backend")
 
 
 def _asks_for_cuda(node: cst.CSTNode, ctx: Context) -> bool:
     return isinstance(node, cst.Call) and ctx.qualified(node.func) == "torch.cuda.is_available"
+
+
+def _asks_for_nccl(node: cst.BaseExpression, ctx: Context) -> bool:
+    return isinstance(node, cst.Call) and (ctx.qualified(node.func) or "").endswith(".is_nccl_available")
 
 
 def _whole_question(test: cst.BaseExpression, positive: bool, ctx: Context) -> str | None:
@@ -548,158 +476,17 @@ def _whole_question(test: cst.BaseExpression, positive: bool, ctx: Context) -> s
         if isinstance(test.left, cst.Attribute) and test.left.attr.value == "type":
             return ctx.code(test.left.value)
         known = ctx.value(test.left).kind in (Kind.TEXT, Kind.DEVICE)
-        return ctx.code(test.left) if known or last_word(test.left).endswith("device") else None
-    if not positive or isinstance(test, cst.BooleanOperation):
+        return (
+            ctx.code(test.left) if known or last_word(test.left).endswith(("device", "device_type")) else None
+        )
+    if not positive:
         return None
-    if isinstance(test, cst.Call) and (ctx.qualified(test.func) or "").endswith(".is_nccl_available"):
+    if isinstance(test, cst.BooleanOperation):
+        # `device.type == "cuda" and dist.is_nccl_available()`
+        sides = [side for side in (test.left, test.right) if not _asks_for_nccl(side, ctx)]
+        alone = isinstance(test.operator, cst.And) and len(sides) == 1
+        return _whole_question(sides[0], positive, ctx) if alone else None
+    if _asks_for_nccl(test, ctx):
         return ""
     value = ctx.value(test)
     return "" if value.kind is Kind.FLAG and value.which in (Which.CUDA, Which.SELECTED) else None
-
-
-def _accelerators_backends() -> list[str]:
-    """The backends of all accelerators, as literals, NCCL first."""
-    from uncuda.rules.knowledge import target
-
-    names = dict.fromkeys(["nccl", *(target(t).backend for t in Target)])
-    return [f'"{name}"' for name in names if name != target(Target.CPU).backend]
-
-
-class NcclBackendTest(Rule):
-    """A test for NCCL is false with every other accelerator's own library.
-
-    What it guards (device-side collectives, barriers with device_ids, bucket tuning) is skipped there. If it
-    means "an accelerator's library, not gloo", it should ask for that; if it reaches into NCCL itself, it is
-    right, and marks code that the move has to look at.
-    """
-
-    code = "UC405"
-    name = "nccl-backend-test"
-    triggers = ("nccl", "NCCL")
-    category = Category.POTENTIAL
-    effort = 1
-    priority = 25
-    fix_safety = "Shown, never applied: what stands behind the test may be NCCL's alone."
-    sources = ("torch 2.13.0, executed", "knowledge base: rewrite 71")
-    bad = (
-        Bad("import torch.distributed as dist\n\nif dist.get_backend() == 'nccl':\n    dist.barrier()\n"),
-        Bad(
-            "import torch.distributed as dist\n\nif dist.get_backend(group) != dist.Backend.NCCL:\n    pass\n",
-            id="enum",
-        ),
-        Bad("def f(args):\n    assert args.dist_backend == 'nccl'\n", id="argument"),
-        Bad("def f(backend):\n    return backend in ('nccl', 'ucc')\n", id="among"),
-        Bad("def f(backend):\n    return 'nccl' in backend\n", id="within"),
-        Bad("import torch.distributed as dist\n\nok = dist.is_nccl_available()\n", id="available"),
-        Bad("import torch\n\nok = torch.distributed.is_backend_available('nccl')\n", id="backend-available"),
-        Bad(
-            "import torch.distributed as dist\nfrom torch.distributed import ProcessGroupNCCL\n\n"
-            "options = ProcessGroupNCCL.Options()\nraw = dist.ProcessGroupNCCL\n",
-            count=2,
-            id="process-group",
-        ),
-    )
-    good = (
-        Good("if dist.get_backend() == 'gloo':\n    pass\n"),
-        Good("if backend in ('nccl', 'hccl', 'xccl'):\n    pass\n", "others are named too"),
-        Good("if name == 'nccl':\n    pass\n", "not about a backend"),
-        Good("dist.init_process_group(backend='nccl')\n", "that is nccl-backend"),
-        Good("'dist.get_backend() == \"nccl\"'\n", "prose"),
-        Good("class ProcessGroupNCCL:\n    pass\n\n\nProcessGroupNCCL()\n", "a class of one's own"),
-        Good("def is_nccl_available():\n    return False\n\n\nis_nccl_available()\n", "a function of one's own"),
-        Good("from torch.distributed import is_nccl_available\n", "an import: its uses are told"),
-    )  # fmt: skip
-
-    def visit_Comparison(self, node: cst.Comparison, ctx: Context) -> None:
-        if len(node.comparisons) != 1 or ctx.is_claimed(node):
-            return
-        operator, right = node.comparisons[0].operator, node.comparisons[0].comparator
-        if isinstance(operator, (cst.Equal, cst.NotEqual)):
-            literal, other = (right, node.left) if is_nccl(right, ctx) else (node.left, right)
-            if not is_nccl(literal, ctx) or not _is_backend(other):
-                return
-        elif isinstance(operator, (cst.In, cst.NotIn)):
-            if isinstance(right, (cst.Tuple, cst.List, cst.Set)):
-                literal, other = right, node.left
-                names = [string_value(e.value) for e in right.elements]
-                if "nccl" not in names or _OTHERS & set(names):
-                    return
-            else:
-                literal, other = node.left, right
-                if not is_nccl(literal, ctx):
-                    return
-            if not _is_backend(other):
-                return
-        else:
-            return
-        ctx.report(
-            self,
-            node,
-            "a test for NCCL is false with every other accelerator's backend",
-            symbol='torch.distributed.get_backend() == "nccl"',
-            claims=(literal,),
-            fix=lambda fix: self._fix(fix, node, other, operator),
-            title="Name the other accelerators' backends too",
-        )
-
-    def _fix(
-        self, fix: FixBuilder, node: cst.Comparison, other: cst.BaseExpression, operator: cst.BaseCompOp
-    ) -> None:
-        fix.display()
-        if not isinstance(operator, (cst.Equal, cst.NotEqual)):
-            raise CannotFix("the test looks into a text or a list")
-        word = "in" if isinstance(operator, cst.Equal) else "not in"
-        fix.replace(node, f"{fix.code(other)} {word} ({', '.join(_accelerators_backends())})")
-
-    def visit_Call(self, node: cst.Call, ctx: Context) -> None:
-        last = last_word(node.func)
-        if last not in ("is_nccl_available", "is_backend_available") or ctx.is_claimed(node):
-            return
-        if not (ctx.qualified(node.func) or "").startswith("torch.distributed."):
-            return
-        if last == "is_backend_available" and not (node.args and is_nccl(node.args[0].value, ctx)):
-            return
-        ctx.report(
-            self,
-            node,
-            f"`{last}` asks for CUDA's backend alone",
-            symbol="torch.distributed.is_nccl_available",
-            claims=tuple(node.args),
-            fix=lambda fix: self._available(fix, node),
-            title="Ask for the device's backend",
-        )
-
-    def _available(self, fix: FixBuilder, node: cst.Call) -> None:
-        fix.display()
-        default = default_backend(fix)
-        fix.replace(node, f"{default.partition('.get_default')[0]}.is_backend_available({default})")
-
-    def visit_Attribute(self, node: cst.Attribute, ctx: Context) -> None:
-        if node.attr.value == "ProcessGroupNCCL":
-            self._class(node, ctx)
-
-    def visit_Name(self, node: cst.Name, ctx: Context) -> None:
-        if node.value == "ProcessGroupNCCL":
-            self._class(node, ctx)
-
-    def _class(self, node: cst.BaseExpression, ctx: Context) -> None:
-        if ctx.is_claimed(node) or not (ctx.qualified(node) or "").startswith("torch."):
-            return
-        ctx.report(
-            self,
-            node,
-            "`ProcessGroupNCCL` is in builds with CUDA or ROCm only",
-            symbol="torch.distributed.ProcessGroupNCCL",
-        )
-
-
-def _is_backend(node: cst.BaseExpression) -> bool:
-    """Does the expression's name say that it holds a backend: `args.dist_backend`, `get_backend(group)`?"""
-    if isinstance(node, cst.Call):
-        last = last_word(node.func)
-        if last in ("lower", "strip", "upper") and isinstance(node.func, cst.Attribute):
-            return _is_backend(node.func.value)
-        if last in ("str", "getattr") and node.args:
-            return any(_named(string_value(a.value)) or _named(_target_name(a.value)) for a in node.args)
-        return _named(last)
-    return _named(_target_name(node))
