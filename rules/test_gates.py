@@ -8,7 +8,10 @@ import libcst as cst
 
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
+from uncuda.flow import argument
 from uncuda.portable import mentions_cuda
+from uncuda.rules._calls import last_word
+from uncuda.rules._others import names_others
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
 from uncuda.walk import walk
 
@@ -17,6 +20,24 @@ _SKIPS = frozenset(
     {"unittest.skipIf", "unittest.skipUnless", "unittest.case.skipIf", "unittest.case.skipUnless"}
 )
 _AVAILABLE = "torch.cuda.is_available"
+_CUDA_OR_HIP = re.compile(r"cuda|\bhip\b|nvidia|capability", re.I)
+# Reasons that no other device can meet, and what a reason calls a device.
+_OF_CUDA = re.compile(r"kernel|triton|nccl|graph|capture|stream|\bsm_?\d|nvidia|cudnn|fused|ptx|flash", re.I)
+_CUDA_DEVICE = re.compile(r"\b(?:an? )?cuda(?:[- ](?:gpu|device|accelerator))?\b", re.I)
+# Decorators of libraries' own test helpers, and what each library has for any accelerator.
+_HF = ("transformers", "diffusers")
+_DECORATORS: dict[str, dict[str, str]] = {
+    "require_torch_gpu": dict.fromkeys(_HF, "require_torch_accelerator"),
+    "require_torch_multi_gpu": dict.fromkeys(_HF, "require_torch_multi_accelerator"),
+    "require_torch_large_gpu": {"transformers": "require_torch_large_accelerator"},
+    "require_torch_up_to_2_gpus": {"transformers": "require_torch_up_to_2_accelerators"},
+    "require_cuda": {"accelerate": "require_non_cpu"},
+    "requires_cuda": {},
+    "requires_gpu": {},
+    "onlyCUDA": {},
+    "skip_if_lt_x_gpu": {},
+    "requires_nccl": {},
+}
 _CUDA = re.compile(r"cuda|cudnn|nccl|nvtx|nvidia|triton|apex|flash_attn|xformers|tensorrt|cupy", re.I)
 
 
@@ -30,7 +51,7 @@ class CudaTestGate(Rule):
 
     code = "UC702"
     name = "cuda-test-gate"
-    triggers = ("cuda",)
+    triggers = ("cuda", "require_torch_", "requires_gpu", "onlyCUDA", "skip_if_lt_x_gpu", "requires_nccl")
     category = Category.OPTIONAL
     effort = 1
     priority = 20
@@ -38,12 +59,16 @@ class CudaTestGate(Rule):
         "Unsafe: the test begins to run where it was skipped, and may fail there. Offered only where the test, or for a "
         "mark of the whole file the file, holds no other tie to CUDA. With CUDA, and on the CPU, nothing changes."
     )
-    sources = ("torch 2.13.0, executed", "knowledge base: pytest skipif")
+    sources = (
+        "torch 2.13.0, executed",
+        "knowledge base: pytest skipif",
+        "testing_utils of transformers 5.24.0 and diffusers 0.42.1; test_utils.testing of accelerate 1.15.0",
+    )
     bad = (
         Bad(
             "import pytest\nimport torch\n\n\n@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs CUDA')\n"
             "def test_add(device):\n    assert torch.ones(1, device=device) == 1\n",
-            "import pytest\nimport torch\n\n\n@pytest.mark.skipif(not torch.accelerator.is_available(), reason='needs CUDA')\n"
+            "import pytest\nimport torch\n\n\n@pytest.mark.skipif(not torch.accelerator.is_available(), reason='needs an accelerator')\n"
             "def test_add(device):\n    assert torch.ones(1, device=device) == 1\n",
             Applicability.UNSAFE,
         ),
@@ -105,6 +130,31 @@ class CudaTestGate(Rule):
             floor=(2, 5),
             id="floor",
         ),
+        Bad(
+            'import unittest\nimport torch\n\n\n@unittest.skipUnless(torch.cuda.is_available(), "No CUDA device here")\n'
+            "def test_add():\n    add(1)\n",
+            'import unittest\nimport torch\n\n\n@unittest.skipUnless(torch.accelerator.is_available(), "No accelerator here")\n'
+            "def test_add():\n    add(1)\n",
+            Applicability.UNSAFE,
+            id="reason",
+        ),
+        Bad(
+            "import pytest\nimport torch\n\n\n"
+            "@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs the fused CUDA kernel')\n"
+            "def test_add():\n    add(1)\n\n\n"
+            "@pytest.mark.skipif(not torch.cuda.is_available() or torch.version.hip is not None, reason='x')\n"
+            "def test_mul():\n    mul(1)\n",
+            None,
+            count=2,
+            id="of-cuda",
+        ),
+        Bad(
+            "from transformers.testing_utils import require_torch_gpu\nfrom mylib.testing import requires_cuda\n\n\n"
+            "@require_torch_gpu\nclass TestA:\n    @requires_cuda\n    def test_b(self):\n        pass\n",
+            None,
+            count=2,
+            id="helpers",
+        ),
     )
     good = (
         Good("import pytest\nimport torch\n\n\n@pytest.mark.skipif(not torch.accelerator.is_available(), reason='x')\n"
@@ -115,6 +165,13 @@ class CudaTestGate(Rule):
              "another reason"),
         Good("import torch\n\n\ndef test_add():\n    if not torch.cuda.is_available():\n        return\n",
              "a condition in the body: that is cuda-available"),
+        Good("import pytest\nimport torch\n\n\n"
+             "@pytest.mark.skipif(not (torch.cuda.is_available() or torch.xpu.is_available()), reason='x')\n"
+             "def test_add():\n    add(1)\n", "others are asked for too"),
+        Good("from transformers.testing_utils import require_torch_accelerator\n\n\n@require_torch_accelerator\n"
+             "def test_add():\n    add(1)\n", "asks for any accelerator"),
+        Good("def requires_cuda(f):\n    return f\n\n\n@requires_cuda\ndef test_add():\n    add(1)\n",
+             "defined here, where its question is told"),
         Good("import pytest\n\ntriton = pytest.importorskip('triton')\n", "asks for a package, not for a device"),
         Good("from numba import cuda\nimport pytest\n\n\n@pytest.mark.skipif(not cuda.is_available(), reason='x')\n"
              "def test_add():\n    add(1)\n", "numba's question"),
@@ -138,7 +195,7 @@ class CudaTestGate(Rule):
             for n in walk(test)
             if isinstance(n, cst.Call) and ctx.qualified(n.func) == _AVAILABLE and not ctx.is_claimed(n)
         ]
-        if not questions or not _skips_without(test, full.endswith("skipUnless"), ctx):
+        if not questions or names_others(test) or not _skips_without(test, full.endswith("skipUnless"), ctx):
             return
         ctx.report(
             self,
@@ -146,12 +203,40 @@ class CudaTestGate(Rule):
             "the test never runs without CUDA",
             symbol="pytest.mark.skipif(not torch.cuda.is_available())",
             claims=tuple(questions),
-            fix=lambda fix: self._fix(fix, node, questions, ctx),
+            fix=lambda fix: self._fix(fix, node, test, questions, ctx),
             title="Run it on any accelerator",
         )
 
-    def _fix(self, fix: FixBuilder, node: cst.Call, questions: list[cst.Call], ctx: Context) -> None:
+    def visit_Decorator(self, node: cst.Decorator, ctx: Context) -> None:
+        called = node.decorator.func if isinstance(node.decorator, cst.Call) else node.decorator
+        name = last_word(called)
+        if name not in _DECORATORS or ctx.is_claimed(node.decorator):
+            return
+        full = ctx.qualified(called)
+        if full is None:
+            return  # defined here, where its question is told
+        instead = _DECORATORS[name].get(full.partition(".")[0])
+        ctx.report(
+            self,
+            node.decorator,
+            "the test never runs without CUDA" + (f"; `{instead}` takes any accelerator" if instead else ""),
+            symbol="pytest.mark.skipif(not torch.cuda.is_available())",
+        )
+
+    def _fix(
+        self,
+        fix: FixBuilder,
+        node: cst.Call,
+        test: cst.BaseExpression,
+        questions: list[cst.Call],
+        ctx: Context,
+    ) -> None:
         fix.unsafe()
+        if len(_CUDA_OR_HIP.findall(ctx.code(test))) > len(questions):
+            raise CannotFix("the condition asks for more of CUDA")
+        reason = _reason(node)
+        if reason is not None and _OF_CUDA.search(reason.value):
+            raise CannotFix("the reason that is given is about CUDA's own")
         decorated = _decorated(node, ctx)
         if decorated is not None:
             others = [d for d in decorated.decorators if d.decorator is not node]
@@ -170,6 +255,10 @@ class CudaTestGate(Rule):
         new = fix.is_available()
         for question in questions:
             fix.replace(question, new)
+        if reason is not None:
+            told = _CUDA_DEVICE.sub(_any_device, reason.raw_value)
+            if told != reason.raw_value:
+                fix.replace(reason, f"{reason.prefix}{reason.quote}{told}{reason.quote}")
 
 
 def _decorated(node: cst.Call, ctx: Context) -> cst.FunctionDef | cst.ClassDef | None:
@@ -178,6 +267,19 @@ def _decorated(node: cst.Call, ctx: Context) -> cst.FunctionDef | cst.ClassDef |
         return None
     above = ctx.ancestors[-2]
     return above if isinstance(above, (cst.FunctionDef, cst.ClassDef)) else None
+
+
+def _reason(node: cst.Call) -> cst.SimpleString | None:
+    """The literal text that says why the test is skipped."""
+    given = argument(node, "reason", 1)
+    return given.value if given is not None and isinstance(given.value, cst.SimpleString) else None
+
+
+def _any_device(found: re.Match[str]) -> str:
+    """What a reason says in place of "CUDA", "a CUDA device": an article where a verb stands before it."""
+    before = found.string[: found.start()].rstrip()
+    plain = not before or re.search(r"\b(?:no|any|without|the)\Z", before, re.I) or before[-1] in ".:;,("
+    return "accelerator" if plain else "an accelerator"
 
 
 def _skips_without(test: cst.BaseExpression, unless: bool, ctx: Context) -> bool:
