@@ -7,7 +7,8 @@ from collections.abc import Container
 import libcst as cst
 
 from uncuda.context import Context
-from uncuda.fixes.builder import CannotFix, FixBuilder
+from uncuda.fixes.builder import CannotFix, FixBuilder, Replace
+from uncuda.fixes.statements import device_module
 from uncuda.flow import argument, device_text, indexed_cuda_text
 
 _PREFIX = "torch.cuda."
@@ -45,8 +46,10 @@ def is_imported(node: cst.Name, ctx: Context) -> bool:
 def is_read(node: cst.BaseExpression, ctx: Context) -> bool:
     """Is the node at hand read, rather than assigned to, deleted or declared?"""
     match ctx.parent:
-        case cst.AssignTarget() | cst.Del() | cst.NameItem() | cst.Param() | cst.AsName():
+        case cst.AssignTarget() | cst.Del() | cst.NameItem() | cst.AsName():
             return False
+        case cst.Param() as parameter:
+            return parameter.default is node
         case cst.AnnAssign() | cst.AugAssign() | cst.NamedExpr() | cst.For() | cst.CompFor() as parent:
             return parent.target is not node
         case _:
@@ -125,3 +128,17 @@ def last_word(node: cst.CSTNode) -> str:
     if isinstance(node, cst.Attribute):
         return node.attr.value
     return node.value if isinstance(node, cst.Name) else ""
+
+
+def module_says(fix: FixBuilder, node: cst.Call, member: str) -> None:
+    """Asks the current device's module a question with a yes or no, where it has it: no elsewhere."""
+    module = device_module(fix)
+    given = "".join(fix.code(a) for a in node.args)
+    text = f'hasattr({module}, "{member}") and {module}.{member}({given})'
+    parent = fix.ctx.parent
+    if isinstance(parent, cst.BooleanOperation) and isinstance(parent.operator, cst.And):
+        # One more link of a chain of `and` needs no parentheses.
+        if not any(isinstance(n, cst.FormattedString) for n in fix.ctx.ancestors):
+            fix.edits.append(Replace(node, text))
+            return
+    fix.replace(node, text)

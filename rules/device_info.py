@@ -5,14 +5,14 @@ from __future__ import annotations
 import libcst as cst
 
 from uncuda.context import Context
-from uncuda.fixes.builder import CannotFix, FixBuilder, Replace
+from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.fixes.statements import (
     device_module,
     is_guarded,
     keeps_raising,
     on_module,
 )
-from uncuda.rules._calls import cuda_function, is_read, is_shown, literal_device
+from uncuda.rules._calls import cuda_function, is_read, is_shown, literal_device, module_says
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
 from uncuda.rules.memory import device_arguments
 
@@ -344,23 +344,11 @@ class CudaBf16Check(Rule):
         if ctx.is_claimed(node) or not cuda_function(node.func, ctx, ("is_bf16_supported",)):
             return
 
-        def ask(fix: FixBuilder) -> None:
-            module = device_module(fix)
-            member = "is_bf16_supported"
-            arguments = "".join(fix.code(a) for a in node.args)
-            text = f'hasattr({module}, "{member}") and {module}.{member}({arguments})'
-            if isinstance(ctx.parent, cst.BooleanOperation) and isinstance(ctx.parent.operator, cst.And):
-                # One more link of a chain of `and` needs no parentheses.
-                if not any(isinstance(n, cst.FormattedString) for n in ctx.ancestors):
-                    fix.edits.append(Replace(node, text))
-                    return
-            fix.replace(node, text)
-
         ctx.report(
             self,
             node,
             "`torch.cuda.is_bf16_supported()` says no on other accelerators",
             symbol="torch.cuda.is_bf16_supported",
-            fix=ask,
+            fix=lambda fix: module_says(fix, node, "is_bf16_supported"),
             title="Ask the device's own module",
         )
