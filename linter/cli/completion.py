@@ -72,9 +72,10 @@ def _commands() -> dict[str, tuple[str, list[_Option], tuple[str, ...]]]:
             if not action.option_strings:
                 words = tuple(map(str, action.choices or ()))
         if name == "explain":
-            from uncuda.rules.registry import all_rules
+            from uncuda.findings import Target
+            from uncuda.rules.catalogue import pairs
 
-            words = tuple(word for rule in all_rules() for word in (rule.code, rule.name))
+            words = (*(word for pair in pairs() for word in pair), *(target.value for target in Target))
         out[name] = (summary, list(_options(made)), words)
     return out
 

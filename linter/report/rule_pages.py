@@ -1,17 +1,35 @@
-"""A rule's page, made from the rule itself: for `uncuda explain` and for SARIF's help texts."""
+"""A rule's page, made from the rule itself: for `uncuda explain`, the documentation, and SARIF's help texts."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
+from uncuda.findings import Outcomes
+from uncuda.report.blocks import (
+    Block,
+    Bullets,
+    Code,
+    Facts,
+    Heading,
+    OutcomeTable,
+    Paragraph,
+    markdown,
+    prose,
+    sentence,
+)
 from uncuda.results import dotted
 from uncuda.rules.base import Bad, Rule
+
+EXAMPLES = 3
+"""So many examples of each kind are on a page, unless all are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What there is to say about a rule."""
+    """What a report says of a rule."""
 
     code: str
     name: str
@@ -23,50 +41,100 @@ class Page:
 
 
 @cache
-def pages() -> dict[str, Page]:
-    """Every rule's page by code."""
-    from uncuda.rules.registry import by_code
-
-    return {code: _page(rule) for code, rule in sorted(by_code().items())}
-
-
 def page(code: str) -> Page | None:
     """The page of a rule, None for an unknown code."""
-    return pages().get(code)
+    from uncuda.rules.registry import by_code
+
+    rule = by_code().get(code)
+    if rule is None:
+        return None
+    return Page(rule.code, rule.name, rule.summary(), rule.why(), markdown(rule_blocks(rule)))
 
 
-def _fenced(code: str, language: str = "python") -> str:
-    longest = 3
-    while "`" * longest in code:
-        longest += 1
-    fence = "`" * longest
-    return f"{fence}{language}\n{code.rstrip()}\n{fence}\n"
-
-
-def _example(bad: Bad) -> str:
-    out = _fenced(bad.code)
-    if bad.fixed is not None:
-        out += f"\nbecomes ({bad.applicability.value} fix, torch >= {dotted(bad.floor)}):\n\n{_fenced(bad.fixed)}"
-    return out
-
-
-def _page(rule: Rule) -> Page:
-    why = rule.why()
-    parts = [
-        f"# {rule.code} {rule.name}\n",
-        f"{why}\n",
-        f"Category: {rule.category.value}. Effort by hand: {rule.effort} story points. "
-        f"Fix: {rule.fixability()}.\n",
+def rule_blocks(rule: Rule, *, examples: int = EXAMPLES, outcomes: bool = False) -> list[Block]:
+    """The page's blocks. `outcomes`: with what the rule's ties do on each target, for which its examples are checked."""
+    effort = f"{rule.effort} story point{'' if rule.effort == 1 else 's'}"
+    blocks: list[Block] = [
+        Heading(f"{rule.code} {rule.name}", 1),
+        *prose(rule.why()),
+        Facts([("Category", rule.category.value), ("Effort by hand", effort), ("Fix", rule.fixability())]),
     ]
+    if outcomes and (table := rule_outcomes(rule)):
+        blocks += [Heading("Off CUDA"), OutcomeTable(table, "tie")]
     if rule.bad:
-        parts.append("## Reported\n")
-        parts += [_example(bad) for bad in rule.bad[:2]]
+        blocks.append(Heading("Reported"))
+        for bad in rule.bad[:examples]:
+            blocks += [Code(bad.code, bad.fixed)]
+            if bad.fixed is not None:
+                blocks.append(Paragraph(f"({_trust(bad)})"))
     if rule.good:
-        parts.append("## Left alone\n")
-        for good in rule.good[:2]:
-            parts.append((f"{good.why}\n\n" if good.why else "") + _fenced(good.code))
+        blocks.append(Heading("Left alone"))
+        for good in rule.good[:examples]:
+            blocks += [Paragraph(f"{sentence(good.why)}:")] if good.why else []
+            blocks.append(Code(good.code))
     if rule.fix_safety:
-        parts.append(f"## Fix safety\n\n{rule.fix_safety}\n")
+        blocks += [Heading("Fix safety"), *prose(rule.fix_safety)]
     if rule.sources:
-        parts.append("## Sources\n\n" + "".join(f"- {source}\n" for source in rule.sources))
-    return Page(rule.code, rule.name, rule.summary(), why, "\n".join(parts))
+        blocks += [Heading("Sources"), Bullets(rule.sources)]
+    return blocks
+
+
+def _trust(bad: Bad) -> str:
+    return f"{bad.applicability.value} fix, torch {dotted(bad.floor)} or later"
+
+
+def rule_outcomes(rule: Rule) -> list[tuple[list[str], Outcomes]]:
+    """What the ties in the rule's examples do on each target, guards left out; those that behave alike together."""
+    from uncuda.context import Options
+    from uncuda.engine import check_text
+    from uncuda.rules.knowledge import lookup
+
+    found: dict[str, Outcomes] = {}
+    for bad in rule.bad:
+        options = Options(torch_floor=bad.floor, codes=frozenset({rule.code}))
+        for finding in check_text(bad.code, options).findings:
+            known = lookup(finding.symbol)
+            found.setdefault(finding.symbol, finding.outcomes if known is None else known.outcomes)
+    groups: dict[tuple[str, ...], tuple[list[str], Outcomes]] = {}
+    for symbol, outcomes in found.items():
+        key = tuple(f"{target.value}={outcome.value}" for target, outcome in sorted(outcomes.items()))
+        groups.setdefault(key, ([], outcomes))[0].append(symbol)
+    return list(groups.values())
+
+
+def rule_data(rule: Rule) -> dict[str, Any]:
+    """The same as plain data, with every example."""
+    return {
+        "kind": "rule",
+        "code": rule.code,
+        "name": rule.name,
+        "summary": rule.summary(),
+        "why": rule.why(),
+        "category": rule.category.value,
+        "effort": rule.effort,
+        "fix": rule.fixability(),
+        "fix_safety": rule.fix_safety or None,
+        "outcomes": [
+            {"symbols": symbols, "outcomes": plain_outcomes(outcomes)}
+            for symbols, outcomes in rule_outcomes(rule)
+        ],
+        "bad": [
+            {
+                "code": bad.code,
+                "fixed": bad.fixed,
+                "applicability": bad.applicability.value if bad.fixed is not None else None,
+                "torch_floor": dotted(bad.floor),
+            }
+            for bad in rule.bad
+        ],
+        "good": [{"code": good.code, "why": good.why or None} for good in rule.good],
+        "sources": list(rule.sources),
+    }
+
+
+def plain_outcomes(outcomes: Outcomes | Mapping[Any, Any]) -> dict[str, str]:
+    """Outcomes by the names of the targets."""
+    return {target.value: outcome.value for target, outcome in outcomes.items()}
+
+
+__all__ = ["Page", "page", "plain_outcomes", "rule_blocks", "rule_data", "rule_outcomes"]
