@@ -2,8 +2,8 @@ r"""The rare words that rules name: without one of them a text, or a piece of it
 
 A trigger is literal text, found anywhere (`cuda`). `\b` at its start or end asks for the border of an ASCII word
 there (`\btriton\b`). `import NAME` stands for an import of that top-level module, however it is spelled:
-`import NAME.x as y`, `from NAME import …`, `import_module("NAME")`. `TEXT & import NAME|NAME` is text in a file that
-imports one of those modules.
+`import NAME.x as y`, `from NAME import …`, `import_module("NAME")`, `lazy_import("NAME.x")`. `TEXT & import
+NAME|NAME` is text in a file that imports one of those modules.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NAME = r"[\w.]+(?:[ \t]+as[ \t]+\w+)?"
 _SPACE = r"[ \t\f\\\r\n]"
 _FROM = re.compile(rf"\bfrom{_SPACE}+(\w+)[\w.]*{_SPACE}+\Z")
 _LIST = re.compile(rf"{_SPACE}+({_NAME}(?:{_SPACE}*,{_SPACE}*{_NAME})*)")
-_CALL = re.compile(r"(?:_module|__)\s*\(\s*(?:\w+\s*=\s*)?\w?[\"'](\w+)")
+_CALL = re.compile(r"(?:_\w+)?\s*\(\s*(?:\w+\s*=\s*)?\w?[\"'](\w+)")
 _LONGEST_FROM = 200
 _WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 
@@ -125,7 +125,7 @@ def _literal(trigger: str) -> _Literal:
 
 def _imported(text: str, start: int, end: int) -> Iterator[str]:
     """The top-level modules that the word `import` at `start:end` imports, if it is a statement or a call."""
-    if text.startswith("_", end):
+    if text.startswith(("_", "("), end):
         called = _CALL.match(text, end)
         if called is not None:
             yield called[1]

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from uncuda.rules.knowledge import Package
 
 _ASKS = re.compile(r"available|installed|\bfind_spec\b|(?:\b|_)(?:has|have|with|use|enable)_", re.I)
+# Functions that import a module when it is used, or give something else where it isn't there.
+_LAZY = re.compile(
+    r"_*(?:optional|lazy|try|maybe|soft|safe|late)_?import(?:er|_module|_wrapper)?\Z|_*lazy_?(?:loader|module)\Z"
+    r"|_*import_(?:optional\w*|or_none|if_available)\Z",
+    re.I,
+)
 _IMPORTERS = frozenset({"importlib.import_module", "__import__", "builtins.__import__"})
 _Node = TypeVar("_Node", bound=cst.CSTNode)
 
@@ -74,7 +80,7 @@ class CudaOnlyImport(Rule):
         "import raft_dask", "import rmm", "import sageattention", "import simple_knn", "import tensorrt",
         "import tensorrt_llm", "import thunderkittens", "import tilelang", "import tinycudann",
         "import torch_memory_saver", "import torch_tensorrt", "import transformer_engine", "import triton",
-        "import vllm_flash_attn", "import vptq", "import xformers",
+        "import vllm_flash_attn", "import vptq", "import xformers", "LazyImport(", "LazyLoader(", "LazyModule(",
     )  # fmt: skip
     category = Category.MANDATORY
     effort = 3
@@ -118,6 +124,12 @@ class CudaOnlyImport(Rule):
             count=2,
             id="dynamic",
         ),
+        Bad(
+            "from monai.utils import optional_import\n\ncp, has_cp = optional_import('cupy')\n"
+            "trt, _ = optional_import('tensorrt', '8.5.3')\nfa = LazyLoader('fa', globals(), 'flash_attn')\n",
+            count=3,
+            id="lazy",
+        ),
         Bad("from fast_hadamard_transform import (\n    hadamard_transform,  # rotates\n)\n", id="lines"),
         Bad(
             "import cupy as cp\nimport pycuda.autoinit\nimport pynvml\nimport tensorrt as trt\n",
@@ -131,6 +143,7 @@ class CudaOnlyImport(Rule):
         Good("from mylib.triton import kernel\nimport mylib.apex\n", "modules of another package"),
         Good("import torch.backends.cudnn as cudnn\nimport torch.cuda\nfrom torch.cuda import nccl\n", "torch's own"),
         Good("from torch.utils.cpp_extension import CUDAExtension\n", "that is cuda-extension, where it is used"),
+        Good("from monai.utils import optional_import\n\nnp, _ = optional_import('numpy')\nx = lazy_import(name)\n", "others"),
         Good("import flash_attention_mine\nimport triton_viz_helper\n", "another name"),
         Good("from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    import triton\n", "never runs"),
         Good("triton = None\nprint('import triton')\n", "a variable, and prose"),
@@ -160,23 +173,31 @@ class CudaOnlyImport(Rule):
             self._report(node, alias.name, f"{module}.{dotted(alias.name)}", ctx)
 
     def visit_Call(self, node: cst.Call, ctx: Context) -> None:
-        if not node.args or last_word(node.func) not in ("import_module", "__import__"):
+        last = last_word(node.func)
+        if _LAZY.match(last):
+            for arg in node.args[:3]:
+                name = string_value(arg.value)
+                if name is not None and self._report(node, arg.value, name, ctx, lazy=True):
+                    return
+        if not node.args or last not in ("import_module", "__import__"):
             return
-        full = ctx.qualified(node.func) or (last_word(node.func) if isinstance(node.func, cst.Name) else "")
+        full = ctx.qualified(node.func) or (last if isinstance(node.func, cst.Name) else "")
         if full not in _IMPORTERS or (full == "__import__" and ctx.bindings_of("__import__") is not None):
             return
         name = string_value(node.args[0].value)
         if name is not None and not name.startswith("."):
             self._report(node, node.args[0].value, name, ctx)
 
-    def _report(self, importer: cst.CSTNode, node: cst.BaseExpression, name: str, ctx: Context) -> bool:
+    def _report(
+        self, importer: cst.CSTNode, node: cst.BaseExpression, name: str, ctx: Context, *, lazy: bool = False
+    ) -> bool:
         found = listed(name)
         if found is None or ctx.is_claimed(node):
             return False
         asked = _asked(ctx)
         if asked is None or _told_before(found, importer, node, ctx):
             return True
-        handled = asked or ctx.guard(node) in HANDLED
+        handled = lazy or asked or ctx.guard(node) in HANDLED
         return ctx.report(
             self,
             node,
