@@ -15,6 +15,7 @@ from uncuda.flow import Kind, Value
 
 if TYPE_CHECKING:
     from uncuda.context import Context
+    from uncuda.device_places import NewDevice
 
 
 class CannotFix(Exception):
@@ -31,10 +32,11 @@ class Replace:
 
 @dataclass(frozen=True)
 class InsertBefore:
-    """New lines before a statement, at its indentation."""
+    """New lines before a statement, at its indentation; with `above`, above the comment that belongs to it."""
 
     statement: cst.CSTNode
     lines: tuple[str, ...]
+    above: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,14 @@ class ReplaceArguments:
     text: str
 
 
-NodeEdit = Replace | ReplaceArguments | InsertBefore | Remove | Edit
+@dataclass(frozen=True)
+class Bind:
+    """A new device is bound in a line of its own, above the comment of the statement that it stands before."""
+
+    device: NewDevice
+
+
+NodeEdit = Replace | ReplaceArguments | InsertBefore | Bind | Remove | Edit
 
 
 @dataclass
@@ -176,9 +185,9 @@ class FixBuilder:
         text = _fit_quotes(text, [*ancestors, parent] if parent is not None else ancestors)
         self.edits.append(ReplaceArguments(call, text))
 
-    def insert_before(self, statement: cst.CSTNode, *lines: str) -> None:
-        """Writes whole lines before a statement, at its indentation."""
-        self.edits.append(InsertBefore(statement, lines))
+    def insert_before(self, statement: cst.CSTNode, *lines: str, above: bool = False) -> None:
+        """Writes whole lines before a statement, at its indentation; with `above`, above its comment."""
+        self.edits.append(InsertBefore(statement, lines, above))
 
     def remove(
         self, statement: cst.CSTNode, part: cst.BaseSmallStatement | None = None, *, comment: bool = False

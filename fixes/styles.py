@@ -31,6 +31,11 @@ class Spelling:
         return f'{self.torch}.accelerator.current_accelerator() if {self.available} else {self.torch}.device("cpu")'
 
     @property
+    def accelerator(self) -> str:
+        """A torch.device where an accelerator is known to be available."""
+        return f"{self.torch}.accelerator.current_accelerator()"
+
+    @property
     def type(self) -> str:
         """The device as str: "cuda", "npu", … or "cpu"."""
         return f'{self.torch}.accelerator.current_accelerator().type if {self.available} else "cpu"'

@@ -82,7 +82,7 @@ class Context:
         """A new island, whose first line begins at character `start`."""
         self.island_start = start
         self.claimed.clear()
-        self.devices.forget_local()
+        self.devices.settle()
 
     def arrive(self) -> None:
         """The walk has come to another node: what was worked out at the last one holds no more."""
@@ -324,17 +324,20 @@ class Context:
                     return Edit(site.end, site.end, f", {' '.join(words[3:])}")
             elif head.startswith((f"from {package} ", f"from {package}.", f"import {package}.")):
                 return Edit(site.start, site.start, f"{line}{newline}")
-        at = self._lines.after(sites[-1].end) if sites else self.index.body_start
+        kin = [_package(h) in sys.stdlib_module_names for h in heads]
         if package in sys.stdlib_module_names:
-            known = [s for s, h in zip(sites, heads, strict=True) if _package(h) in sys.stdlib_module_names]
-            if known:
-                at = self._lines.after(known[-1].end)
-            elif sites:
-                at = sites[0].start
-        else:
-            relative = (s.start for s, h in zip(sites, heads, strict=True) if h.startswith("from ."))
-            at = next(relative, at)
-        return Edit(at, at, f"{line}{newline}")
+            if any(kin):
+                end = max(s.end for s, near in zip(sites, kin, strict=True) if near)
+                if text.startswith(("\n", "\r"), end):
+                    # Before what is added at the start of the next line.
+                    return Edit(end, end, f"{newline}{line}")
+                return Edit(self._lines.after(end), self._lines.after(end), f"{line}{newline}")
+            at = sites[0].start if sites else self.index.body_start
+            return Edit(at, at, f"{line}{newline}{newline if sites else ''}")
+        at = self._lines.after(sites[-1].end) if sites else self.index.body_start
+        relative = (s.start for s, h in zip(sites, heads, strict=True) if h.startswith("from ."))
+        at = next(relative, at)
+        return Edit(at, at, f"{newline if sites and all(kin) else ''}{line}{newline}")
 
     @cached_property
     def _lines(self) -> Lines:

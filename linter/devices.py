@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from uncuda.bindings import Binding, Scope
+from uncuda.device_places import NewDevice, Path, Use, join, root_of
 from uncuda.findings import Edit
-from uncuda.fixes.builder import CannotFix, DeviceRef, FixBuilder, InsertBefore, device_kind
+from uncuda.fixes.builder import Bind, CannotFix, DeviceRef, FixBuilder, device_kind
 from uncuda.fixes.styles import ACCELERATOR_FLOOR, DEVICE_NAMES
-from uncuda.flow import Which
+from uncuda.flow import Flow, Which
+from uncuda.source import above_comments
 
 if TYPE_CHECKING:
     from uncuda.context import Context
@@ -23,21 +25,29 @@ class Devices:
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
-        self._made: dict[object, tuple[str, InsertBefore | Edit]] = {}
-        self._log: list[object] = []
+        self._local: dict[int, NewDevice] = {}
+        self._module: tuple[str, Edit] | None = None
+        self._log: list[NewDevice | None] = []
 
     def mark(self) -> int:
         """A point to come back to when a fix turns out impossible."""
         return len(self._log)
 
     def rewind(self, mark: int) -> None:
-        """Forgets the bindings made since `mark`."""
+        """Forgets what was bound, and used, since `mark`."""
         while len(self._log) > mark:
-            self._made.pop(self._log.pop(), None)
+            made = self._log.pop()
+            if made is None:
+                self._module = None
+            else:
+                made.uses.pop()
 
-    def forget_local(self) -> None:
-        """A new island begins: only a module-level binding is still of use."""
-        self._made = {key: made for key, made in self._made.items() if key == "module"}
+    def settle(self) -> None:
+        """An island is done: decides where its new devices are bound. One at module level stays of use."""
+        join(self._local.values())
+        for made in self._local.values():
+            made.settle()
+        self._local = {}
         self._log.clear()
 
     def get(self, fix: FixBuilder) -> DeviceRef:
@@ -47,7 +57,7 @@ class Devices:
         found = self._in_scope()
         if found is not None:
             return found
-        return self._bind(fix)
+        return self._new(fix)
 
     def known(self) -> DeviceRef | None:
         """A portable device that is in scope here already; not one that is CUDA whatever the machine."""
@@ -128,69 +138,59 @@ class Devices:
 
     # -- a new one -----------------------------------------------------------------------------------------
 
-    def _bind(self, fix: FixBuilder) -> DeviceRef:
+    def _new(self, fix: FixBuilder) -> DeviceRef:
         fix.needs(ACCELERATOR_FLOOR)
-        place = self._place()
-        if place is None:
+        parent, above = self.ctx.parent_of(fix.node)
+        path: Path = (*above, fix.node) if parent is not None else (*self.ctx.ancestors, fix.node)
+        root = root_of(path)
+        if root is not None:
+            return self._in_function(fix, root, path)
+        if self.ctx.owner is not None or len(path) < 3 or _inside(path, (cst.FunctionDef, cst.ClassDef)):
             return DeviceRef(fix.spelling().device, False, False)
-        key, statement = place
-        made = self._made.get(key)
+        return self._in_module(fix)
+
+    def _in_function(self, fix: FixBuilder, root: cst.CSTNode, path: Path) -> DeviceRef:
+        shared = self._module
+        if shared is not None and self.ctx.is_free(shared[0]) and not _is_main_suite(path, root):
+            # Bound by an earlier statement of the module, in this very round.
+            fix.name("torch")
+            fix.edits.append(shared[1])
+            return DeviceRef(shared[0], False, True)
+        made = self._local.get(id(root))
         if made is None:
-            name = next((n for n in DEVICE_NAMES if self.ctx.is_free(n)), None)
-            if name is None:
-                raise CannotFix("no free name for a device")
-            line = f"{name} = {fix.spelling().device}"
-            edit: InsertBefore | Edit
-            if key == "module":
-                at = self.ctx.island_start
-                edit = Edit(at, at, line + self.ctx.newline)
-            else:
-                edit = InsertBefore(statement, (line,))
-            made = (name, edit)
-            self._made[key] = made
-            self._log.append(key)
+            made = self._local[id(root)] = NewDevice(self._free_name(), fix.spelling(), root)
         else:
             fix.name("torch")
-        fix.edits.append(made[1])
-        return DeviceRef(made[0], False, True)
+        ctx = self.ctx
+        made.uses.append(Use(path, Flow(ctx.index, ctx.scope, list(ctx.ancestors), ctx.owner)))
+        self._log.append(made)
+        fix.edits.append(Bind(made))
+        return DeviceRef(made.name, False, True)
 
-    def _place(self) -> tuple[object, cst.CSTNode] | None:
-        """The scope that a new binding belongs to, and the statement before which it stands; None where there
-        is room for an expression only (class bodies, defaults, decorators, one-line functions)."""
-        path = list(self.ctx.ancestors)
-        here = path[-1] if path else None
-        for depth in range(len(path) - 1, -1, -1):
-            node = path[depth]
-            if isinstance(node, (cst.Lambda, cst.ClassDef)):
-                return None if isinstance(node, cst.ClassDef) else self._place_above(depth)
-            if isinstance(node, cst.FunctionDef):
-                below = path[depth + 1] if depth + 1 < len(path) else here
-                if below is not node.body or not isinstance(node.body, cst.IndentedBlock):
-                    return None
-                if depth + 2 >= len(path):
-                    return None
-                return id(node), path[depth + 2]
-        return self._module_place(path)
+    def _in_module(self, fix: FixBuilder) -> DeviceRef:
+        if self._module is None:
+            name = self._free_name()
+            at = above_comments(self.ctx.index.text, self.ctx.island_start)
+            self._module = name, Edit(at, at, f"{name} = {fix.spelling().device}{self.ctx.newline}")
+            self._log.append(None)
+        else:
+            fix.name("torch")
+        fix.edits.append(self._module[1])
+        return DeviceRef(self._module[0], False, True)
 
-    def _place_above(self, depth: int) -> tuple[object, cst.CSTNode] | None:
-        saved = self.ctx.ancestors[depth:]
-        del self.ctx.ancestors[depth:]
-        try:
-            return self._place()
-        finally:
-            self.ctx.ancestors.extend(saved)
+    def _free_name(self) -> str:
+        name = next((n for n in DEVICE_NAMES if self.ctx.is_free(n)), None)
+        if name is None:
+            raise CannotFix("no free name for a device")
+        return name
 
-    def _module_place(self, path: list[cst.CSTNode]) -> tuple[object, cst.CSTNode] | None:
-        if self.ctx.owner is not None or len(path) < 2:
-            return None
-        top = path[1]
-        match top:
-            case cst.If(test=cst.Comparison(left=cst.Name("__name__")), body=cst.IndentedBlock() as body) if (
-                len(path) > 3 and path[2] is body
-            ):
-                return "main", path[3]
-            case _:
-                return "module", top
+
+def _inside(path: Path, kinds: tuple[type[cst.CSTNode], ...]) -> bool:
+    return any(isinstance(node, kinds) for node in path)
+
+
+def _is_main_suite(path: Path, root: cst.CSTNode) -> bool:
+    return len(path) > 2 and path[2] is root and isinstance(path[1], cst.If)
 
 
 def _may_be_device(binding: Binding) -> bool:

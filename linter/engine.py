@@ -15,13 +15,21 @@ from uncuda.bindings import SCOPED, Scope, bindings_in_suite
 from uncuda.context import Context, Options, RawFinding
 from uncuda.findings import Applicability, Edit, Finding, Fix
 from uncuda.fixes.apply import apply, choose
-from uncuda.fixes.builder import InsertBefore, PendingFix, Remove, Replace, ReplaceArguments
+from uncuda.fixes.builder import (
+    Bind,
+    InsertBefore,
+    NodeEdit,
+    PendingFix,
+    Remove,
+    Replace,
+    ReplaceArguments,
+)
 from uncuda.fixes.imports import drop_unused
 from uncuda.index import class_facts, from_ast, from_cst
 from uncuda.islands import Island, Islands, alias_hits
 from uncuda.positions import spans
 from uncuda.rules.registry import all_rules
-from uncuda.source import Lines
+from uncuda.source import Lines, above_comments
 from uncuda.triggers import Triggers
 from uncuda.walk import children, is_text_statement
 
@@ -374,10 +382,12 @@ def _placed(text: str, root: cst.Module, ctx: Context, shift: int, source: str) 
     """The raw findings of a tree with their offsets in `text`. `shift` is where the tree's text begins."""
     if not ctx.raw:
         return []
+    ctx.devices.settle()
     wanted: list[cst.CSTNode] = []
     for raw in ctx.raw:
         wanted.append(raw.node)
         if raw.fix is not None:
+            raw.fix.edits = [_bound(edit) for edit in raw.fix.edits]
             for edit in raw.fix.edits:
                 if isinstance(edit, Replace):
                     wanted.append(edit.node)
@@ -392,6 +402,15 @@ def _placed(text: str, root: cst.Module, ctx: Context, shift: int, source: str) 
     found = [_finding(text, raw, where, shift, exact, ctx) for raw in ctx.raw]
     ctx.raw.clear()
     return found
+
+
+def _bound(edit: NodeEdit) -> NodeEdit:
+    """The line that binds a device, where that is settled by now."""
+    if not isinstance(edit, Bind):
+        return edit
+    made = edit.device.final
+    assert made.statement is not None
+    return InsertBefore(made.statement, (made.line,), above=True)
 
 
 def _finding(
@@ -440,9 +459,11 @@ def _resolve(
             if text[line_start:first].strip():
                 return None  # the statement shares its line with another
             indent = text[line_start:first]
+            if edit.above:
+                line_start = above_comments(text, line_start)
             new = "".join(f"{indent}{line}{ctx.newline}" for line in edit.lines)
             edits.append(Edit(line_start, line_start, new))
-        else:
+        elif isinstance(edit, Remove):
             gone = _removal(text, edit, where, shift)
             if gone is None:
                 return None

@@ -139,6 +139,66 @@ def _earlier_exit(suite: cst.IndentedBlock | cst.Module, below: cst.CSTNode, flo
     return None
 
 
+_AVAILABILITY = frozenset({"torch.cuda.is_available", "torch.accelerator.is_available"})
+
+
+def surely_available(ancestors: Sequence[cst.CSTNode], node: cst.CSTNode, flow: Flow) -> bool:
+    """Is an accelerator there for certain where `node` is reached: after a call of `is_available()`, or a test of
+    what holds its answer? A flag or a device that merely says so is no proof."""
+    path = [*ancestors, node]
+    for depth in range(len(path) - 2, -1, -1):
+        above, below = path[depth], path[depth + 1]
+        match above:
+            case cst.If() | cst.IfExp() if below is above.body and _asks(above.test, flow):
+                return True
+            case cst.If(test=cst.UnaryOperation(operator=cst.Not(), expression=inner)) if (
+                below is above.orelse and _asks(inner, flow)
+            ):
+                return True
+            case cst.IndentedBlock() if _left_without(above, below, flow):
+                return True
+            case _:
+                pass
+    return False
+
+
+def _left_without(suite: cst.IndentedBlock, below: cst.CSTNode, flow: Flow) -> bool:
+    """`if not torch.cuda.is_available(): return`, or an assert of it, before the statement in the same suite."""
+    for stmt in suite.body:
+        if stmt is below:
+            return False
+        match stmt:
+            case cst.If(test=cst.UnaryOperation(operator=cst.Not(), expression=inner), orelse=None):
+                if _leaves(stmt.body) and _asks(inner, flow):
+                    return True
+            case cst.SimpleStatementLine(body=[cst.Assert(test=test)]) if _asks(test, flow):
+                return True
+            case _:
+                pass
+    return False
+
+
+def _asks(test: cst.BaseExpression, flow: Flow, depth: int = 0) -> bool:
+    """Is `test` false wherever no accelerator is available?"""
+    if depth > 4:
+        return False
+    match test:
+        case cst.Call(func=func):
+            return flow.qualified(func) in _AVAILABILITY
+        case cst.BooleanOperation(operator=cst.And()):
+            return _asks(test.left, flow, depth + 1) or _asks(test.right, flow, depth + 1)
+        case cst.Name(name):
+            found = flow.bindings(name)
+            bound = found[1] if found is not None else []
+        case cst.Attribute(value=cst.Name("self"), attr=cst.Name(name)) if flow.owner is not None:
+            bound = flow.owner.attributes().get(name, [])
+        case _:
+            return False
+    return bool(bound) and all(
+        b.kind == "assign" and b.value is not None and _asks(b.value(), flow, depth + 1) for b in bound
+    )
+
+
 _SKIP_NAMES = (
     "require_torch_gpu",
     "require_cuda",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import codecs
 import re
+import warnings
 from bisect import bisect_right
 from dataclasses import dataclass
 
@@ -235,3 +237,35 @@ class Lines:
             surplus.append(surplus[-1] + more)
             ends.append(match.end() - start + surplus[-1])
         return ends, surplus
+
+
+_INDENT = re.compile(r"[ \t]*")
+_MARKER = re.compile(r"#\s*(?:%%|In\[|fmt:|isort:|region\b|endregion\b|pylint:|type:)|#!")
+
+
+def above_comments(text: str, at: int) -> int:
+    """The start of the comment that belongs to the line starting at `at`: lines right above it, as far indented.
+
+    A comment that is code, a marker for a tool, or the head of the file doesn't belong to the line.
+    """
+    indent = _INDENT.match(text, at)
+    assert indent is not None
+    top = at
+    for line in reversed(text[:at].splitlines(keepends=True)):
+        comment = line[len(indent[0]) :] if line.startswith(indent[0]) else ""
+        if not comment.startswith("#") or _MARKER.match(comment) or _is_code(comment.lstrip("#").strip()):
+            return top
+        top -= len(line)
+    return at
+
+
+def _is_code(comment: str) -> bool:
+    if not re.search(r"[=(\[]", comment):
+        return False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(comment)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True

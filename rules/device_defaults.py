@@ -273,6 +273,7 @@ def _fix_parameter(fix: FixBuilder, param: cst.Param, function: cst.FunctionDef)
         first,
         f"if {name} is None:",
         f"{indent_unit(fix.ctx)}{name} = {selected_text(fix, param.default, reuse=False)}",
+        above=True,
     )
     fix.replace(param.default, "None")
     if param.annotation is not None:
