@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import ast
 import difflib
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -38,6 +39,9 @@ FAMILIES = {
 EXAMPLE, FUNCTIONS = ROOT / "examples" / "train_ddp.py", ("setup", "evaluate")
 """What the README shows before and after."""
 
+FINDING = ("examples/explore_spirals.py", "--select", "UC206")
+"""The arguments of the check whose first finding the README shows."""
+
 RULE = ROOT / "rules" / "out_of_memory.py"
 """What CONTRIBUTING.md shows."""
 
@@ -62,6 +66,15 @@ def before_after() -> str:
         diff = list(difflib.unified_diff(old, new, n=len(old) + len(new), lineterm=""))[3:]
         lines += [" ", *diff] if lines else diff
     return "\n".join(["```diff", *(line.rstrip() for line in lines), "```"])
+
+
+def finding() -> str:
+    """One finding as `uncuda check` prints it."""
+    command = [sys.executable, "-m", "uncuda", "check", *FINDING, "--color", "never", "--no-cache"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    first = done.stdout.partition("\n\n")[0]
+    assert done.returncode == 1, done.stderr
+    return f"```\n{first}\n```"
 
 
 def counts() -> str:
@@ -107,7 +120,13 @@ def rule() -> str:
 
 
 PARTS: dict[Path, dict[str, Callable[[], str]]] = {
-    README: {"before-after": before_after, "counts": counts, "commands": commands, "targets": targets},
+    README: {
+        "finding": finding,
+        "before-after": before_after,
+        "counts": counts,
+        "commands": commands,
+        "targets": targets,
+    },
     CONTRIBUTING: {"rule": rule},
 }
 
