@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import re
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -27,6 +25,15 @@ from uncuda.fixes.builder import (
 from uncuda.fixes.imports import drop_unused
 from uncuda.index import class_facts, from_ast, from_cst
 from uncuda.islands import Island, Islands, alias_hits
+from uncuda.parsing import (
+    TOO_DEEP,
+    ParseError,
+    Unreadable,
+    parse_ast,
+    parse_cst,
+    refuse_long_lines,
+    refuse_long_statement,
+)
 from uncuda.positions import spans
 from uncuda.rules.registry import all_rules
 from uncuda.source import Lines, above_comments
@@ -35,15 +42,6 @@ from uncuda.walk import children, is_text_statement
 
 MAX_ROUNDS = 12
 """Fixes are applied until nothing changes, at most this often."""
-
-
-@dataclass(frozen=True)
-class ParseError:
-    """Why a text isn't Python: 1-based row and column."""
-
-    message: str
-    row: int
-    column: int
 
 
 @dataclass(frozen=True)
@@ -67,20 +65,15 @@ class Fixed:
     error: str | None = None
 
 
-class _Unreadable(Exception):
-    def __init__(self, error: ParseError) -> None:
-        self.error = error
-
-
 def check_text(text: str, options: Options | None = None) -> Checked:
     """Every tie in `text`. Never raises for bad input: a text that isn't Python gives `error`."""
     options = options or Options()
     try:
         return Checked(tuple(_findings(text, options)))
-    except _Unreadable as unreadable:
+    except Unreadable as unreadable:
         return Checked((), unreadable.error)
     except RecursionError:
-        return Checked((), ParseError("nested too deeply to be checked", 1, 1))
+        return Checked((), ParseError(TOO_DEEP, 1, 1))
 
 
 def fix_text(
@@ -133,19 +126,19 @@ def _may_apply(fix: Fix | None, unsafe: bool) -> bool:
 
 def _cannot_parse(text: str) -> str | None:
     try:
-        _parse_ast(text)
-    except (SyntaxError, ValueError, MemoryError):
-        try:
-            cst.parse_module(text)
-        except cst.ParserSyntaxError as error:
-            return error.message
+        _parse_either(text)
+    except Unreadable as unreadable:
+        return unreadable.error.message
     return None
 
 
-def _parse_ast(text: str) -> ast.Module:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return ast.parse(text)
+def _parse_either(text: str) -> None:
+    try:
+        parse_ast(text)
+    except Unreadable as unreadable:
+        if unreadable.final:
+            raise
+        parse_cst(text, unreadable.error)
 
 
 # -- rules and triggers ------------------------------------------------------------------------------------
@@ -267,10 +260,13 @@ def _findings(text: str, options: Options) -> list[Finding]:
         # Still, a text that isn't Python is worth a word; but not the cost of a parse.
         return []
     lines = Lines(text)
+    refuse_long_lines(lines, (at for at, _ in hits))
     try:
-        tree = _parse_ast(text)
-    except (SyntaxError, ValueError, MemoryError):
-        return _check_whole(text, lines, options)
+        tree = parse_ast(text)
+    except Unreadable as unreadable:
+        if unreadable.final:
+            raise
+        return _check_whole(text, lines, options, unreadable.error)
     if options.whole_file:
         return _check_whole(text, lines, options)
     index = from_ast(text, tree, lines)
@@ -285,6 +281,7 @@ def _findings(text: str, options: Options) -> list[Finding]:
     try:
         for island in Islands(text, tree, lines, index).around(hits):
             if island.rules & wanted:
+                refuse_long_statement(island.end - island.start, lines.position(island.start)[0])
                 found.extend(_check_island(text, island, ctx, walker))
     except cst.ParserSyntaxError:
         return _check_whole(text, lines, options)
@@ -296,13 +293,6 @@ def _with_smalls(stmt: cst.CSTNode) -> Iterator[cst.CSTNode]:
     yield from getattr(stmt, "decorators", ())
     if isinstance(stmt, cst.SimpleStatementLine):
         yield from stmt.body
-
-
-def _parse_whole(text: str) -> cst.Module:
-    try:
-        return cst.parse_module(text)
-    except cst.ParserSyntaxError as error:
-        raise _Unreadable(ParseError(error.message, error.raw_line, error.raw_column + 1)) from None
 
 
 def _check_island(text: str, island: Island, ctx: Context, walker: _Walker) -> list[Finding]:
@@ -342,9 +332,11 @@ def _head(node: cst.ClassDef) -> list[cst.CSTNode]:
     return [child for child in children(node) if child is not node.body]
 
 
-def _check_whole(text: str, lines: Lines, options: Options) -> list[Finding]:
-    """The same from one tree of the whole file: slower, and needed where `ast` can't read it."""
-    whole = _parse_whole(text)
+def _check_whole(
+    text: str, lines: Lines, options: Options, refused: ParseError | None = None
+) -> list[Finding]:
+    """The same from one tree of the whole file: slower, and needed where `ast` can't read it and said `refused`."""
+    whole = parse_cst(text, refused)
     _, places = spans(whole, (n for s in whole.body for n in _with_smalls(s)))
     index = from_cst(text, whole, lambda n: places[id(n)], lines)
     ctx = Context(index, options, Scope("module", None, None, names=index.bindings))
@@ -429,6 +421,7 @@ def _finding(
         effort=raw.rule.effort,
         outcomes=raw.outcomes,
         fix=fix,
+        fix_needs=raw.fix_needs,
     )
 
 

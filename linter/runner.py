@@ -27,7 +27,7 @@ from uncuda.results import (
 if TYPE_CHECKING:
     from uncuda.cache import Cache
     from uncuda.context import Options
-    from uncuda.engine import ParseError
+    from uncuda.parsing import ParseError
     from uncuda.source import Lines
 
 CHUNK = 8

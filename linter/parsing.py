@@ -1,0 +1,103 @@
+"""From text to syntax trees. What would take too long, or take the process down, is refused."""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import libcst as cst
+
+from uncuda.source import Lines
+
+LONGEST_LINE = 100_000
+"""Characters in a line with something to check: libcst takes 40 µs for one where the code is dense."""
+LONGEST_STATEMENT = 1_000_000
+LONGEST_FILE = 4_000_000
+"""Of what `ast` can't read, and libcst has to."""
+DEEPEST = 200
+"""Brackets within brackets, as for Python itself. libcst has no limit: thousands of them end the process."""
+
+TOO_DEEP = "nested too deeply"
+
+
+@dataclass(frozen=True)
+class ParseError:
+    """Why a text isn't Python, or isn't checked: 1-based row and column."""
+
+    message: str
+    row: int
+    column: int
+
+
+class Unreadable(Exception):
+    """There is no tree to be had. `final`: not from libcst either, which knows newer syntax than this Python."""
+
+    def __init__(self, error: ParseError, *, final: bool = True) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.final = final
+
+
+def parse_ast(text: str) -> ast.Module:
+    """The tree of this Python's own parser. Raises Unreadable."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(text)
+    except SyntaxError as error:
+        told = ParseError(error.msg or "invalid syntax", max(error.lineno or 1, 1), max(error.offset or 1, 1))
+        raise Unreadable(told, final=len(text) > LONGEST_FILE or _is_deep(text)) from None
+    except ValueError as error:
+        raise Unreadable(ParseError(str(error), 1, 1)) from None
+    except (RecursionError, MemoryError):
+        raise Unreadable(ParseError(TOO_DEEP, 1, 1)) from None
+
+
+def parse_cst(text: str, refused: ParseError | None = None) -> cst.Module:
+    """The whole text as libcst reads it. `refused`: what `ast` said of it, to be told if libcst can't either.
+
+    Raises Unreadable.
+    """
+    try:
+        return cst.parse_module(text)
+    except cst.ParserSyntaxError as error:
+        told = ParseError("libcst does not read this syntax", error.raw_line, error.raw_column + 1)
+        raise Unreadable(refused or told) from None
+
+
+def refuse_long_lines(lines: Lines, offsets: Iterable[int]) -> None:
+    """Raises Unreadable when one of the offsets is in a line that is too long."""
+    if len(lines.text) <= LONGEST_LINE:
+        return
+    for row in dict.fromkeys(lines.position(at)[0] for at in offsets):
+        size = lines.end(row) - lines.start(row)
+        if size > LONGEST_LINE:
+            raise Unreadable(ParseError(f"the line is too long ({_size(size)})", row, 1))
+
+
+def refuse_long_statement(size: int, row: int) -> None:
+    """Raises Unreadable for a statement that is too long."""
+    if size > LONGEST_STATEMENT:
+        raise Unreadable(ParseError(f"the statement is too long ({_size(size)})", row, 1))
+
+
+def _size(characters: int) -> str:
+    return f"{characters / 1e6:.1f} million characters" if characters >= 1e6 else f"{characters} characters"
+
+
+_BRACKET = re.compile(r"[()\[\]{}]")
+# Operators and words that nest what follows them, thousands in a row.
+_RUN = re.compile(r"(?:(?:[-+~]|\*\*|\bnot\b|\bawait\b|\blambda\b[^:\n]{0,99}:)\s*){2000}")
+
+
+def _is_deep(text: str) -> bool:
+    """May libcst run out of stack on it? Brackets in strings count too: better too often than not."""
+    depth = 0
+    for match in _BRACKET.finditer(text):
+        depth = depth + 1 if match.group() in "([{" else max(depth - 1, 0)
+        if depth > DEEPEST:
+            return True
+    return _RUN.search(text) is not None
