@@ -22,6 +22,14 @@ class CannotFix(Exception):
     """There is no honest fix here; the text says why and what would make one possible."""
 
 
+class TooOld(CannotFix):
+    """The fix needs torch `version`, and the project's floor is lower."""
+
+    def __init__(self, version: TorchVersion) -> None:
+        super().__init__(f"the fix needs torch {'.'.join(map(str, version))}")
+        self.version = version
+
+
 @dataclass(frozen=True)
 class Replace:
     """New text for a node (its own parentheses stay)."""
@@ -109,9 +117,7 @@ class FixBuilder:
     def needs(self, version: TorchVersion) -> None:
         """The new text needs torch `version`."""
         if version > self.ctx.options.torch_floor:
-            have = ".".join(map(str, self.ctx.options.torch_floor))
-            want = ".".join(map(str, version))
-            raise CannotFix(f"the fix needs torch {want}; the project's floor is {have}")
+            raise TooOld(version)
         self.floor = max(self.floor or (0, 0), version)
 
     def has(self, version: TorchVersion) -> bool:

@@ -79,6 +79,7 @@ def placed_to_plain(placed: Placed) -> list[Any]:
         _place(placed.end),
         [[_place(e.start), _place(e.end)] for e in placed.edits],
         placed.noqa_row,
+        None if finding.fix_needs is None else list(finding.fix_needs),
     ]
 
 
@@ -111,8 +112,24 @@ def placed_from_plain(data: object, targets: frozenset[Target] | None) -> Placed
 
     Raises ValueError, TypeError or an own error for anything else.
     """
-    row = _list(data, 14)
-    code, name, message, start, end, symbol, category, effort, outcomes, fix, first, last, edits, noqa = row
+    row = _list(data, 15)
+    (
+        code,
+        name,
+        message,
+        start,
+        end,
+        symbol,
+        category,
+        effort,
+        outcomes,
+        fix,
+        first,
+        last,
+        edits,
+        noqa,
+        needs,
+    ) = row
     _need(isinstance(outcomes, dict))
     _need(_number(start) <= _number(end))
     finding = Finding(
@@ -126,6 +143,7 @@ def placed_from_plain(data: object, targets: frozenset[Target] | None) -> Placed
         effort=_number(effort),
         outcomes={Target(_string(t)): Outcome(_string(o)) for t, o in outcomes.items()},
         fix=None if fix is None else _fix(fix),
+        fix_needs=None if needs is None else _version(needs),
     )
     own = finding.fix.edits if finding.fix is not None else ()
     places = [tuple(map(_position, _list(item, 2))) for item in _list(edits, len(own))]
@@ -149,11 +167,13 @@ def _fix(data: object) -> Fix:
         made.append(Edit(start, end, _string(text)))
     ordered = sorted(set(made), key=lambda e: (e.start, e.end))
     _need(all(a.end <= b.start for a, b in pairwise(ordered)))
-    version: TorchVersion | None = None
-    if floor is not None:
-        major, minor = _list(floor, 2)
-        version = (_number(major), _number(minor))
+    version = None if floor is None else _version(floor)
     return Fix(_string(title), tuple(made), Applicability(_string(applicability)), version)
+
+
+def _version(data: object) -> TorchVersion:
+    major, minor = _list(data, 2)
+    return _number(major), _number(minor)
 
 
 # -- the tool's own identity -------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import libcst as cst
 from uncuda.bindings import Binding, Scope, dotted, names_read
 from uncuda.devices import Devices
 from uncuda.findings import Category, Edit, Outcome, Target, TorchVersion
-from uncuda.fixes.builder import CannotFix, FixBuilder, PendingFix
+from uncuda.fixes.builder import CannotFix, FixBuilder, PendingFix, TooOld
 from uncuda.flow import Flow, Value
 from uncuda.guards import Guard, guard_of
 from uncuda.source import Lines
@@ -53,6 +53,7 @@ class RawFinding:
     outcomes: Mapping[Target, Outcome]
     fix: PendingFix | None
     category: Category | None = None
+    fix_needs: TorchVersion | None = None
 
 
 @dataclass
@@ -244,7 +245,7 @@ class Context:
 
         `symbol` is a key of the knowledge base, from which `outcomes` come when they aren't given (guards
         are taken into account then). `claims` are further nodes that belong to this tie, taken with all below
-        them. `fix` fills a FixBuilder; when it raises CannotFix the finding has none and the message says why.
+        them. `fix` fills a FixBuilder; when it raises CannotFix the finding has none.
         `category` differs from the rule's own where a place is handled in part already.
         """
         if id(node) in self.claimed:
@@ -255,6 +256,7 @@ class Context:
         if self.options.codes is not None and rule.code not in self.options.codes:
             return False
         pending: PendingFix | None = None
+        fix_needs: TorchVersion | None = None
         if fix is not None and not self.in_script():
             builder = FixBuilder(self, node, title or rule.summary())
             mark = self.devices.mark()
@@ -263,8 +265,7 @@ class Context:
                 pending = builder.done() if builder.edits else None
             except CannotFix as reason:
                 self.devices.rewind(mark)
-                if "needs torch" in str(reason):
-                    message = f"{message} ({reason})"
+                fix_needs = reason.version if isinstance(reason, TooOld) else None
         self.raw.append(
             RawFinding(
                 rule,
@@ -274,6 +275,7 @@ class Context:
                 self.outcomes(symbol, node) if outcomes is None else outcomes,
                 pending,
                 category,
+                fix_needs,
             )
         )
         return True

@@ -97,7 +97,10 @@ class Fix:
 
 @dataclass(frozen=True)
 class Finding:
-    """One tie to CUDA in one file. `start` and `end` are character offsets into the decoded text."""
+    """One tie to CUDA in one file. `start` and `end` are character offsets into the decoded text.
+
+    `fix_needs` is the torch release that a fix would need, where the project's floor is lower; there is none then.
+    """
 
     code: str
     name: str
@@ -109,6 +112,7 @@ class Finding:
     effort: int
     outcomes: Outcomes = field(hash=False)
     fix: Fix | None = None
+    fix_needs: TorchVersion | None = None
 
     def severity(self, targets: frozenset[Target] | None = None) -> Severity:
         """The severity on `targets` (every target when None); a warning for what isn't a tie."""

@@ -39,6 +39,7 @@ def finding(
     trust: Applicability = Applicability.SAFE,
     floor: TorchVersion | None = (2, 6),
     extra: Iterable[Edit] = (),
+    needs: TorchVersion | None = None,
     at: int = 0,
 ) -> Finding:
     """A finding at the first `tie` in `text` past `at`, whose fix writes `new` for it."""
@@ -57,6 +58,7 @@ def finding(
         1,
         CRASH if outcomes is None else outcomes,
         fix,
+        needs,
     )
 
 

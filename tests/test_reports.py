@@ -344,6 +344,28 @@ def test_totals_say_what_matters_first() -> None:
     ]
 
 
+def test_fixes_that_need_a_newer_torch_are_counted() -> None:
+    text = "x.cuda()\ny.cuda()\nz.cuda()\n"
+    found = [
+        runs.finding(text, "x.cuda()", needs=(2, 6)),
+        runs.finding(text, "y.cuda()", needs=(2, 4)),
+        runs.finding(text, "z.cuda()", new="z"),
+    ]
+    run = runs.made_up(text, *found)
+    told = "Fixable: 1 [*] with --fix, 2 more if the floor were torch 2.6 (--torch-floor)."
+    assert totals(run, PLAIN)[1] == told
+    old = replace(run, files=(replace(run.files[0], torch_floor=(1, 7)),))
+    report = render("full", old, PLAIN)
+    assert "= fix: there is one from torch 2.4 on; the project's floor is 1.7\n" in report
+    assert "fix: from torch 2.4 on" in render("markdown", old, PLAIN)
+    assert [item["fix_needs_torch"] for item in json.loads(render("json", old, PLAIN))] == [
+        "2.6",
+        "2.4",
+        None,
+    ]
+    hold("sarif", json.loads(render("sarif", old, PLAIN)))
+
+
 def test_totals_with_unsafe_fixes() -> None:
     assert totals(replace(many(), unsafe=True), PLAIN)[1] == (
         "Fixable: 2 [*] with --fix --unsafe-fixes; 2 are left to you."

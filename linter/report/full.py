@@ -69,6 +69,8 @@ class _Writer:
         if fix is not None:
             floor = f", torch {self.style.at_least} {dotted(fix.torch_floor)}" if fix.torch_floor else ""
             yield "fix", f"{visible(fix.title)} ({_TRUST[fix.applicability]}{floor})"
+        elif placed.finding.fix_needs is not None:
+            yield "fix", f"there is one from torch {dotted(placed.finding.fix_needs)} on{_floor(self.file)}"
 
     def _note(self, label: str, text: str, gutter: int) -> list[str]:
         """A note over as many lines as it takes, with what matters in it painted."""
@@ -91,6 +93,10 @@ class _Writer:
                     row.replace(f"{outcome.value} on", f"{paint(outcome.value, color)} on") for row in rows
                 ]
         return rows
+
+
+def _floor(file: FileResult) -> str:
+    return f"; the project's floor is {dotted(file.torch_floor)}" if file.torch_floor is not None else ""
 
 
 def render(run: Run, style: Style) -> str:

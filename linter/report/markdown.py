@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from uncuda.report.ansi import Style, visible
 from uncuda.report.summary import plural, totals
-from uncuda.results import Run, grouped_outcomes
+from uncuda.results import Run, dotted, grouped_outcomes
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:])")
 _LIMIT = 60_000
@@ -73,6 +73,8 @@ def render(run: Run, style: Style) -> str:
             fix = placed.finding.fix
             if fix is not None:
                 line += f"  \n  fix ({fix.applicability.value}): {prose(fix.title)}"
+            elif placed.finding.fix_needs is not None:
+                line += f"  \n  fix: from torch {dotted(placed.finding.fix_needs)} on"
             size += len(line) + 1
             if size > _LIMIT:
                 break

@@ -42,7 +42,7 @@ def entry(run: Run, file: FileResult, placed: Placed) -> dict[str, Any]:
         "location": _place(placed.start),
         "end_location": _place(placed.end),
         "noqa_row": placed.noqa_row,
-        "url": rule_url(finding.code, finding.name),
+        "url": rule_url(finding.code),
         "symbol": finding.symbol,
         "category": finding.category.value,
         "effort": finding.effort,
@@ -53,6 +53,7 @@ def entry(run: Run, file: FileResult, placed: Placed) -> dict[str, Any]:
             if file.targets is None or target in file.targets
         },
         "torch_floor": dotted(floor) if floor else None,
+        "fix_needs_torch": dotted(finding.fix_needs) if finding.fix_needs else None,
         "fix": fix,
     }
 

@@ -47,7 +47,7 @@ def _rules(run: Run) -> list[dict[str, Any]]:
             rule["help"] = {"text": known.text, "markdown": known.markdown}
         else:
             rule["shortDescription"] = {"text": name}
-        url = rule_url(code, name)
+        url = rule_url(code)
         if url:
             rule["helpUri"] = url
         rule["properties"] = {"tags": ["portability", "error"] if code == UNPARSABLE else ["portability"]}
@@ -116,6 +116,7 @@ def _results(run: Run, index: dict[str, int]) -> list[dict[str, Any]]:
                     "effort": finding.effort,
                     "outcomes": {t.value: o.value for t, o in finding.outcomes.items()},
                     "torchFloor": dotted(floor) if floor else None,
+                    "fixNeedsTorch": dotted(finding.fix_needs) if finding.fix_needs else None,
                 },
             }
             fix = _fix(run, file, placed)

@@ -6,7 +6,7 @@ from collections import Counter
 
 from uncuda.findings import Outcome
 from uncuda.report.ansi import Style, visible
-from uncuda.results import FileResult, Placed, Run
+from uncuda.results import FileResult, Placed, Run, dotted
 
 OUTCOME_PAINT = {
     Outcome.CRASH: "alarm",
@@ -119,9 +119,16 @@ def _fixable(run: Run, style: Style) -> list[str]:
             parts.append(f"{safe} {one} with --fix")
         if unsafe:
             parts.append(f"{unsafe} {two} {'more ' if safe else ''}with --fix --unsafe-fixes")
+    newer = Counter(p.finding.fix_needs for _, p in run.findings if p.finding.fix_needs is not None)
+    if newer:
+        one_of = parts or run.fixing
+        release = dotted(max(newer))
+        parts.append(
+            f"{newer.total()}{' more' if one_of else ''} if the floor were torch {release} (--torch-floor)"
+        )
     if not parts:
         return []
-    rest = len(run.findings) - counted
+    rest = len(run.findings) - counted - newer.total()
     tail = f"; {rest} {'is' if rest == 1 else 'are'} left to you" if rest else ""
     return [f"Fixable: {', '.join(parts)}{tail}."]
 
