@@ -26,13 +26,14 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
+if not TYPE_CHECKING:
     # Loaded when it is asked for: `uncuda --version` needs none of it.
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from uncuda import api
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from uncuda import api
 
-    return getattr(api, name)
+        return getattr(api, name)
 
 
 def __dir__() -> list[str]:

@@ -14,6 +14,7 @@ from uncuda.cli import main
 from uncuda.findings import Outcome, Target
 from uncuda.report.ansi import Style, cells
 from uncuda.report.blocks import (
+    Block,
     Code,
     Facts,
     OutcomeTable,
@@ -279,7 +280,7 @@ def test_markdown_is_not_broken_by_what_it_holds() -> None:
 
 
 def test_nothing_is_wider_than_the_terminal_but_code() -> None:
-    blocks = [
+    blocks: list[Block] = [
         Paragraph("words `and code` " * 30),
         Facts([("Label", "value " * 60), ("Other label", "x")]),
         Table(("a", "b"), [("one", "word " * 50), ("two", "")]),

@@ -6,12 +6,17 @@ from pathlib import Path
 from urllib.parse import quote
 
 DOCUMENTATION: str | None = None
-"""The root of the published documentation, ending in a slash; None while it is only in the repository."""
+"""Where the folder docs/ is published, ending in a slash; None while it is only in the repository."""
 
 
-def rule_url(code: str, name: str) -> str | None:
+def rule_url(code: str) -> str | None:
     """The address of a rule's page, if the documentation is published."""
-    return f"{DOCUMENTATION}rules/{code}-{name}/" if DOCUMENTATION else None
+    return f"{DOCUMENTATION}{rule_page(code)}" if DOCUMENTATION else None
+
+
+def rule_page(code: str) -> str:
+    """Where a rule's page is in the documentation."""
+    return f"rules/{code}.md"
 
 
 def _encoded(text: str) -> str:

@@ -48,7 +48,7 @@ def render(run: Run, style: Style) -> str:
         source = Lines(text) if text is not None else None
         for placed in file.findings:
             code: dict[str, str] = {"value": placed.finding.code}
-            url = rule_url(placed.finding.code, placed.finding.name)
+            url = rule_url(placed.finding.code)
             if url:
                 code["url"] = url
             item: dict[str, Any] = {
