@@ -31,7 +31,8 @@ class Options:
 
     `codes`: the rules to run. `device_expr` and `device_import`: the project's own helper for a device, such
     as `get_device()` and `from mylib.utils import get_device`. `whole_file`: parse the whole file with libcst
-    (the slow reference for the islands). `targets`: None means all.
+    (the slow reference for the islands). `targets`: None means all. `own`: the import names that the project
+    at hand provides itself.
     """
 
     torch_floor: TorchVersion = (2, 6)
@@ -40,6 +41,7 @@ class Options:
     device_import: str | None = None
     whole_file: bool = False
     targets: frozenset[Target] | None = None
+    own: frozenset[str] = frozenset()
 
 
 @dataclass

@@ -223,11 +223,12 @@ def _examine(data: bytes, job: Job, mode: Mode) -> Examined:
 def examine_text(text: str, job: Job, mode: Mode) -> Examined:
     """Checks or fixes a text; `job.path` and `job.data` are not looked at. `data` of the answer is not set."""
     from uncuda.engine import check_text, fix_text
+    from uncuda.own_names import own_names
     from uncuda.source import Lines
     from uncuda.suppressions import silence
 
     profile = job.profile
-    options = profile.options()
+    options = replace(profile.options(), own=own_names(os.fspath(job.path)))
 
     def settle(text: str, findings: Sequence[Finding]) -> tuple[list[Finding], int]:
         """The findings that count, restrained, and how many were suppressed."""

@@ -192,7 +192,7 @@ class CudaOnlyImport(Rule):
         self, importer: cst.CSTNode, node: cst.BaseExpression, name: str, ctx: Context, *, lazy: bool = False
     ) -> bool:
         found = listed(name)
-        if found is None or ctx.is_claimed(node):
+        if found is None or ctx.is_claimed(node) or name.partition(".")[0] in ctx.options.own:
             return False
         asked = _asked(ctx)
         if asked is None or _told_before(found, importer, node, ctx):
