@@ -11,6 +11,7 @@ from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.flow import Kind, Value, argument, device_text, indexed_cuda_text
 from uncuda.portable import mentions_cuda
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
+from uncuda.rules.markers import guards_markers
 from uncuda.walk import walk
 
 _AVAILABLE = "torch.cuda.is_available"
@@ -367,6 +368,9 @@ class CudaAvailable(Rule):
         Good("'torch.cuda.is_available()'\n", "prose"),
         Good("import torch\n\ntorch.backends.mps.is_available()\n"),
         Good("import torch\n\ntorch.distributed.is_available()\n"),
+        Good("import torch\n\nif torch.cuda.is_available():\n    torch.cuda.nvtx.range_push('a')\n",
+             "a mark for NVIDIA's profiler, which others don't miss"),
+        Good("import torch\n\nwith torch.autograd.profiler.emit_nvtx(enabled=torch.cuda.is_available()):\n    x = 1\n"),
         Good("def f(torch):\n    return torch.cuda.is_available()\n", "torch is a parameter here"),
     )  # fmt: skip
 
@@ -374,6 +378,9 @@ class CudaAvailable(Rule):
         if not isinstance(node.func, (cst.Name, cst.Attribute)) or node.args:
             return
         if ctx.is_claimed(node) or ctx.qualified(node.func) != _AVAILABLE:
+            return
+        if guards_markers(node, ctx):
+            ctx.claim(node)
             return
         ctx.report(
             self,
