@@ -193,7 +193,7 @@ def test_full_says_why_once_in_a_file_and_draws_a_shared_edit_once() -> None:
     report = render("full", runs.run(first, second), PLAIN)
     assert report.count("why: A made-up rule") == 2
     assert report.count("+ device = pick()") == 2
-    assert report.count("… and the lines that an earlier fix adds") == 2
+    assert report.count("(safe, torch ≥ 2.6; with the lines shown before)") == 2
 
 
 def test_full_has_the_outcomes_of_the_chosen_targets_only() -> None:

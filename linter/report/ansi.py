@@ -76,6 +76,8 @@ def style_for(stream: TextIO, color: str, environ: Mapping[str, str] | None = No
             wanted = tty and env.get("TERM") != "dumb"
     else:
         wanted = color == "always"
+    if wanted and os.name == "nt":
+        os.system("")  # Windows' console reads colour codes once a program has asked for a shell
     width = 120
     if tty:
         import shutil

@@ -46,9 +46,6 @@ class _Writer:
         if self.lines is not None and placed.fix is not None:
             new = [edit for edit in placed.fix.edits if edit not in self.drawn]
             out += preview(self.lines, new, self.style, gutter)
-            if len(new) < len(placed.fix.edits):
-                rest = f"{' ' * gutter} {self.style.ellipsis} and the lines that an earlier fix adds"
-                out.append(self.style.paint(rest, "dim"))
             self.drawn.update(new)
         return "\n".join(out) + "\n"
 
@@ -68,7 +65,8 @@ class _Writer:
         fix = placed.finding.fix
         if fix is not None:
             floor = f", torch {self.style.at_least} {dotted(fix.torch_floor)}" if fix.torch_floor else ""
-            yield "fix", f"{visible(fix.title)} ({_TRUST[fix.applicability]}{floor})"
+            shared = "; with the lines shown before" if self.drawn.intersection(fix.edits) else ""
+            yield "fix", f"{visible(fix.title)} ({_TRUST[fix.applicability]}{floor}{shared})"
         elif placed.finding.fix_needs is not None:
             yield "fix", f"there is one from torch {dotted(placed.finding.fix_needs)} on{_floor(self.file)}"
 
