@@ -44,7 +44,7 @@ def denies(test: cst.BaseExpression, flow: Flow) -> Value | None:
     return None
 
 
-def _leaves(body: cst.BaseSuite) -> bool:
+def leaves(body: cst.BaseSuite) -> bool:
     """Does the suite always leave the function, loop or program at its end?"""
     if not body.body:
         return False
@@ -126,7 +126,7 @@ def _earlier_exit(suite: cst.IndentedBlock | cst.Module, below: cst.CSTNode, flo
     for stmt in suite.body:
         if stmt is below:
             return None
-        if isinstance(stmt, cst.If) and stmt.orelse is None and _leaves(stmt.body):
+        if isinstance(stmt, cst.If) and stmt.orelse is None and leaves(stmt.body):
             flag = denies(stmt.test, flow)
             if flag is not None:
                 return flag
@@ -169,7 +169,7 @@ def _left_without(suite: cst.IndentedBlock, below: cst.CSTNode, flow: Flow) -> b
             return False
         match stmt:
             case cst.If(test=cst.UnaryOperation(operator=cst.Not(), expression=inner), orelse=None):
-                if _leaves(stmt.body) and _asks(inner, flow):
+                if leaves(stmt.body) and _asks(inner, flow):
                     return True
             case cst.SimpleStatementLine(body=[cst.Assert(test=test)]) if _asks(test, flow):
                 return True

@@ -8,6 +8,7 @@ import libcst as cst
 
 from uncuda.context import Context
 from uncuda.flow import string_value
+from uncuda.guards import leaves
 from uncuda.walk import walk
 
 _OTHERS = frozenset("xpu npu mps hpu mlu musa xla mtia privateuseone gaudi tpu xm maia gcu sdaa".split())
@@ -44,7 +45,7 @@ def handles_others(node: cst.CSTNode, ctx: Context) -> bool:
 
 def among_others(ctx: Context) -> bool:
     """Does the place at hand stand in one branch of an `if` chain or `match` of which others are for other
-    accelerators?"""
+    accelerators, or after an `if` that left the function for one?"""
     path = ctx.ancestors
     for depth in range(len(path) - 1, -1, -1):
         above = path[depth]
@@ -57,6 +58,12 @@ def among_others(ctx: Context) -> bool:
                     return True
         elif isinstance(above, cst.Match):
             return any(names_others(case.pattern) for case in above.cases)
+        elif isinstance(above, cst.IndentedBlock) and depth + 1 < len(path):
+            for stmt in above.body:
+                if stmt is path[depth + 1]:
+                    break
+                if isinstance(stmt, cst.If) and leaves(stmt.body) and names_others(stmt.test):
+                    return True
     return False
 
 
