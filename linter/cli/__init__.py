@@ -11,6 +11,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("uncuda.cli.check", "find ties to CUDA, and fix them"),
     "explain": ("uncuda.cli.explain", "a rule's page, or what a torch API does on each target"),
     "config": ("uncuda.cli.config", "every setting in force for a path, and where it comes from"),
+    "lsp": ("uncuda.cli.lsp", "the language server, for editors"),
     "completion": (
         "uncuda.cli.completion",
         "a script that completes commands and options in your shell",

@@ -1,0 +1,1 @@
+"""The language server: what `uncuda check` knows, while one types."""

@@ -1,0 +1,385 @@
+"""The server: which request is answered by what. Everything heavy happens off the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from lsprotocol import types
+from pygls import uris
+from pygls.lsp.server import LanguageServer
+
+from uncuda import __version__
+from uncuda.lsp import actions, hover
+from uncuda.lsp.actions import FIX_ALL
+from uncuda.lsp.buffers import Buffer
+from uncuda.lsp.convert import Converter
+from uncuda.lsp.session import Document, Session
+from uncuda.lsp.workspace import WATCHED, ClientSettings
+from uncuda.results import Placed
+
+SECTION = "uncuda"
+
+
+class Server(LanguageServer):
+    """State of one connection."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "uncuda",
+            __version__,
+            text_document_sync_kind=types.TextDocumentSyncKind.Incremental,
+            notebook_document_sync=types.NotebookDocumentSyncOptions(
+                [types.NotebookDocumentFilterWithCells(cells=[types.NotebookCellLanguage("python")])],
+                save=False,
+            ),
+        )
+        self.session = Session(self.checked, self.warn)
+        self.ready = asyncio.Event()
+        """Set when the settings were read for the first time."""
+        self.pulls = False
+        self.initial: Any = None
+
+    # -- towards the client --------------------------------------------------------------------------------
+
+    def warn(self, text: str) -> None:
+        """A line in the editor's log."""
+        self.window_log_message(types.LogMessageParams(types.MessageType.Warning, f"uncuda: {text}"))
+
+    def checked(self, document: Document) -> None:
+        """A document was checked anew: its diagnostics are published, unless the client asks for them itself."""
+        if self.pulls and not document.notebook:
+            return
+        for buffer, diagnostics in self.diagnostics(document).items():
+            self.text_document_publish_diagnostics(
+                types.PublishDiagnosticsParams(buffer.uri, diagnostics, buffer.version)
+            )
+
+    def diagnostics(self, document: Document) -> dict[Buffer, list[types.Diagnostic]]:
+        """The diagnostics of a document, or of each cell of a notebook."""
+        targets = document.job.profile.targets if document.job is not None else None
+        out: dict[Buffer, list[types.Diagnostic]] = {}
+        for buffer, findings in actions.by_buffer(document).items():
+            converter = self.converter(buffer.text)
+            out[buffer] = [converter.diagnostic(placed, targets) for placed in findings]
+        return out
+
+    def converter(self, text: str) -> Converter:
+        """Positions of a text in the client's units."""
+        return Converter(text, self.workspace.position_codec)
+
+    @property
+    def versioned_edits(self) -> bool:
+        """Does the client take edits with document versions?"""
+        workspace = self.client_capabilities.workspace
+        edit = workspace.workspace_edit if workspace is not None else None
+        return bool(edit is not None and edit.document_changes)
+
+    async def read_settings(self) -> None:
+        """Asks the client for its settings, folder by folder, and reads all settings files afresh."""
+        roots = {
+            folder.uri: path
+            for folder in self.workspace.folders.values()
+            if (path := uris.to_fs_path(folder.uri)) is not None
+        }
+        if not roots and self.workspace.root_path is not None:
+            roots[self.workspace.root_uri or ""] = self.workspace.root_path
+        values: Sequence[Any] = [self.initial] * len(roots)
+        capabilities = self.client_capabilities.workspace
+        if capabilities is not None and capabilities.configuration and roots:
+            items = [types.ConfigurationItem(scope_uri=uri or None, section=SECTION) for uri in roots]
+            try:
+                asked = await self.workspace_configuration_async(types.ConfigurationParams(items))
+                values = [value if value else self.initial for value in asked]
+            except Exception as error:  # a client that can't answer must not cost the diagnostics
+                self.warn(f"the editor gave no settings: {error}")
+        clients = [ClientSettings.read(value) for value in values]
+        self.session.workspace.open(dict(zip(roots.values(), clients, strict=False)))
+        self.session.settings_changed()
+        if self.pulls:
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Asks the client to pull diagnostics again."""
+        capabilities = self.client_capabilities.workspace
+        known = capabilities.diagnostics if capabilities is not None else None
+        if known is not None and known.refresh_support:
+            self.workspace_diagnostic_refresh(None)
+
+
+def make() -> Server:
+    """A server with all its features."""
+    server = Server()
+    _lifecycle(server)
+    _documents(server)
+    _notebooks(server)
+    _diagnostics(server)
+    _actions(server)
+    _reading(server)
+    return server
+
+
+def _lifecycle(server: Server) -> None:
+    @server.feature(types.INITIALIZE)
+    def initialize(ls: Server, params: types.InitializeParams) -> None:
+        text = params.capabilities.text_document
+        ls.pulls = bool(text is not None and text.diagnostic)
+        ls.initial = params.initialization_options
+
+    @server.feature(types.INITIALIZED)
+    async def initialized(ls: Server, params: types.InitializedParams) -> None:
+        try:
+            await ls.read_settings()
+        finally:
+            ls.ready.set()
+        capabilities = ls.client_capabilities.workspace
+        wanted: list[types.Registration] = []
+        if capabilities is not None:
+            watched = capabilities.did_change_watched_files
+            if watched is not None and watched.dynamic_registration:
+                options = types.DidChangeWatchedFilesRegistrationOptions(
+                    [types.FileSystemWatcher(f"**/{name}") for name in WATCHED]
+                )
+                wanted.append(
+                    types.Registration("uncuda-files", types.WORKSPACE_DID_CHANGE_WATCHED_FILES, options)
+                )
+            changes = capabilities.did_change_configuration
+            if changes is not None and changes.dynamic_registration:
+                wanted.append(
+                    types.Registration(
+                        "uncuda-settings", types.WORKSPACE_DID_CHANGE_CONFIGURATION, {"section": SECTION}
+                    )
+                )
+        if wanted:
+            await ls.client_register_capability_async(types.RegistrationParams(wanted))
+
+    @server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)
+    async def configuration(ls: Server, params: types.DidChangeConfigurationParams) -> None:
+        settings = params.settings
+        if isinstance(settings, dict) and SECTION in settings:
+            ls.initial = settings[SECTION]
+        await ls.read_settings()
+
+    @server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)
+    async def watched(ls: Server, params: types.DidChangeWatchedFilesParams) -> None:
+        await ls.read_settings()
+
+    @server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
+    async def folders(ls: Server, params: types.DidChangeWorkspaceFoldersParams) -> None:
+        await ls.read_settings()
+
+
+def _documents(server: Server) -> None:
+    @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
+    async def opened(ls: Server, params: types.DidOpenTextDocumentParams) -> None:
+        item = params.text_document
+        ls.session.open(Document(item.uri, [Buffer(item.uri, item.version, item.text)]))
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
+    async def changed(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
+        document = ls.session.documents.get(params.text_document.uri)
+        if document is None:
+            ls.warn(f"{params.text_document.uri}: changed, but was never opened")
+            return
+        buffer = document.buffers[0]
+        if buffer.version is not None and params.text_document.version <= buffer.version:
+            ls.warn(f"{buffer.uri}: version {params.text_document.version} came after {buffer.version}")
+        for change in params.content_changes:
+            buffer.apply(change, ls.workspace.position_codec)
+        buffer.version = params.text_document.version
+        ls.session.changed(document)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_SAVE)
+    async def saved(ls: Server, params: types.DidSaveTextDocumentParams) -> None:
+        document = ls.session.documents.get(params.text_document.uri)
+        if document is not None:
+            ls.session.changed(document, wait=False)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
+    async def closed(ls: Server, params: types.DidCloseTextDocumentParams) -> None:
+        if ls.session.close(params.text_document.uri) is not None and not ls.pulls:
+            ls.text_document_publish_diagnostics(types.PublishDiagnosticsParams(params.text_document.uri, []))
+
+
+def _notebooks(server: Server) -> None:
+    def take(ls: Server, uri: str) -> None:
+        """The notebook's code cells as they are now."""
+        notebook = ls.workspace.get_notebook_document(notebook_uri=uri)
+        if notebook is None:
+            return
+        buffers = []
+        for cell in notebook.cells:
+            if cell.kind == types.NotebookCellKind.Code:
+                text = ls.workspace.get_text_document(cell.document)
+                if text.language_id in (None, "python"):
+                    buffers.append(Buffer(cell.document, text.version, text.source))
+        known = ls.session.documents.get(uri)
+        if known is None:
+            ls.session.open(Document(uri, buffers, notebook=True))
+        else:
+            gone = {b.uri for b in known.buffers} - {b.uri for b in buffers}
+            known.buffers = buffers
+            _clear(ls, gone)
+            ls.session.changed(known)
+
+    @server.feature(types.NOTEBOOK_DOCUMENT_DID_OPEN)
+    async def opened(ls: Server, params: types.DidOpenNotebookDocumentParams) -> None:
+        take(ls, params.notebook_document.uri)
+
+    @server.feature(types.NOTEBOOK_DOCUMENT_DID_CHANGE)
+    async def changed(ls: Server, params: types.DidChangeNotebookDocumentParams) -> None:
+        take(ls, params.notebook_document.uri)
+
+    @server.feature(types.NOTEBOOK_DOCUMENT_DID_CLOSE)
+    async def closed(ls: Server, params: types.DidCloseNotebookDocumentParams) -> None:
+        document = ls.session.close(params.notebook_document.uri)
+        if document is not None:
+            _clear(ls, {b.uri for b in document.buffers})
+
+
+def _clear(ls: Server, gone: set[str]) -> None:
+    for uri in sorted(gone):
+        ls.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, []))
+
+
+def _diagnostics(server: Server) -> None:
+    options = types.DiagnosticOptions(
+        inter_file_dependencies=False, workspace_diagnostics=True, identifier="uncuda"
+    )
+
+    @server.feature(types.TEXT_DOCUMENT_DIAGNOSTIC, options)
+    async def pulled(ls: Server, params: types.DocumentDiagnosticParams) -> types.DocumentDiagnosticReport:
+        document = ls.session.of_cell(params.text_document.uri)
+        if document is None or document.notebook:
+            return types.RelatedFullDocumentDiagnosticReport(items=[])
+        await ls.ready.wait()
+        await ls.session.current(document)
+        result = f"{ls.session.generation}:{hash(document.stamp)}"
+        if params.previous_result_id == result:
+            return types.RelatedUnchangedDocumentDiagnosticReport(result_id=result)
+        items = [d for found in ls.diagnostics(document).values() for d in found]
+        return types.RelatedFullDocumentDiagnosticReport(items=items, result_id=result)
+
+    @server.feature(types.WORKSPACE_DIAGNOSTIC)
+    async def workspace(
+        ls: Server, params: types.WorkspaceDiagnosticParams
+    ) -> types.WorkspaceDiagnosticReport:
+        await ls.ready.wait()
+        known = {item.uri: item.value for item in params.previous_result_ids}
+        items: list[
+            types.WorkspaceFullDocumentDiagnosticReport | types.WorkspaceUnchangedDocumentDiagnosticReport
+        ] = []
+        loop = asyncio.get_running_loop()
+        for path, text, placed, targets, stamp in await loop.run_in_executor(
+            None, actions.check_workspace, ls.session.workspace
+        ):
+            uri = uris.from_fs_path(path) or ""
+            if uri in ls.session.documents:
+                continue
+            result = f"{ls.session.generation}:{stamp}"
+            if known.pop(uri, None) == result:
+                items.append(types.WorkspaceUnchangedDocumentDiagnosticReport(uri=uri, result_id=result))
+                continue
+            converter = ls.converter(text)
+            items.append(
+                types.WorkspaceFullDocumentDiagnosticReport(
+                    uri=uri, items=[converter.diagnostic(p, targets) for p in placed], result_id=result
+                )
+            )
+        for uri in known:
+            items.append(types.WorkspaceFullDocumentDiagnosticReport(uri=uri, items=[]))
+        return types.WorkspaceDiagnosticReport(items)
+
+
+def _actions(server: Server) -> None:
+    options = types.CodeActionOptions(
+        code_action_kinds=[types.CodeActionKind.QuickFix, FIX_ALL], resolve_provider=True
+    )
+
+    @server.feature(types.TEXT_DOCUMENT_CODE_ACTION, options)
+    async def offered(ls: Server, params: types.CodeActionParams) -> list[types.CodeAction]:
+        document = ls.session.of_cell(params.text_document.uri)
+        if document is None:
+            return []
+        await ls.session.current(document)
+        return actions.offer(ls, document, params)
+
+    @server.feature(types.CODE_ACTION_RESOLVE)
+    async def resolved(ls: Server, action: types.CodeAction) -> types.CodeAction:
+        data = actions.plain(action.data)
+        document = ls.session.of_cell(str(data.get("uri", "")))
+        if document is not None and action.edit is None:
+            await ls.session.current(document)
+            action.edit = await actions.fix_all(ls, document, code=data.get("rule"))
+        return action
+
+    @server.command("uncuda.fixWorkspace")
+    async def fix_workspace(ls: Server, *_: Any) -> int:
+        """Applies every safe fix in the workspace; gives the number of files changed."""
+        await ls.ready.wait()
+        token = f"uncuda-{time.monotonic_ns()}"
+        await ls.work_done_progress.create_async(token)
+        ls.work_done_progress.begin(token, types.WorkDoneProgressBegin("Fixing CUDA ties", percentage=0))
+        try:
+            edit, count = await actions.fix_workspace(ls, token)
+            if edit is not None:
+                await ls.workspace_apply_edit_async(
+                    types.ApplyWorkspaceEditParams(edit, "Fix all safe CUDA ties")
+                )
+            return count
+        finally:
+            ls.work_done_progress.end(token, types.WorkDoneProgressEnd())
+
+    @server.command("uncuda.showRule")
+    async def show_rule(ls: Server, code: str = "", *_: Any) -> str | None:
+        """A rule's page as Markdown."""
+        from uncuda.report.rule_pages import page
+
+        found = page(code)
+        return found.markdown if found is not None else None
+
+
+def _reading(server: Server) -> None:
+    @server.feature(types.TEXT_DOCUMENT_HOVER)
+    async def hovered(ls: Server, params: types.HoverParams) -> types.Hover | None:
+        document = ls.session.of_cell(params.text_document.uri)
+        if document is None:
+            return None
+        await ls.session.current(document)
+        buffer = next((b for b in document.buffers if b.uri == params.text_document.uri), None)
+        if buffer is None:
+            return None
+        targets = document.job.profile.targets if document.job is not None else None
+        offset = buffer.offset(params.position, ls.workspace.position_codec)
+        converter = ls.converter(buffer.text)
+        for placed in actions.by_buffer(document).get(buffer, ()):
+            if placed.finding.start <= offset <= placed.finding.end:
+                return _hover(hover.of_finding(placed, targets), converter.range(placed.start, placed.end))
+        named = hover.of_name(buffer.text, offset, targets)
+        if named is None:
+            return None
+        text, start, end = named
+        return _hover(text, converter.between(start, end))
+
+    @server.feature(types.TEXT_DOCUMENT_CODE_LENS)
+    async def lens(ls: Server, params: types.CodeLensParams) -> list[types.CodeLens] | None:
+        path = uris.to_fs_path(params.text_document.uri)
+        document = ls.session.of_cell(params.text_document.uri)
+        if document is None or not ls.session.workspace.folder(path).client.code_lens:
+            return None
+        checked = await ls.session.current(document)
+        if not checked.findings:
+            return []
+        top = types.Range(types.Position(0, 0), types.Position(0, 0))
+        return [types.CodeLens(top, types.Command(_readiness(checked.findings), ""))]
+
+
+def _hover(text: str, where: types.Range) -> types.Hover:
+    return types.Hover(types.MarkupContent(types.MarkupKind.Markdown, text), where)
+
+
+def _readiness(findings: Sequence[Placed]) -> str:
+    safe = sum(placed.fixable(False) for placed in findings)
+    return f"{len(findings)} CUDA {'tie' if len(findings) == 1 else 'ties'}, {safe} fixable"
