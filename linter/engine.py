@@ -255,12 +255,12 @@ _WRAPPER = "if 1:"
 
 def _findings(text: str, options: Options) -> list[Finding]:
     catalogue = _catalogue()
+    lines = Lines(text)
+    refuse_long_lines(lines, catalogue.triggers.found_in)
     hits = [(at, catalogue.bits[trigger]) for at, trigger in catalogue.triggers.hits(text)]
     if not hits:
         # Still, a text that isn't Python is worth a word; but not the cost of a parse.
         return []
-    lines = Lines(text)
-    refuse_long_lines(lines, (at for at, _ in hits))
     try:
         tree = parse_ast(text)
     except Unreadable as unreadable:

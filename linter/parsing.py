@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import libcst as cst
 
@@ -68,14 +69,13 @@ def parse_cst(text: str, refused: ParseError | None = None) -> cst.Module:
         raise Unreadable(refused or told) from None
 
 
-def refuse_long_lines(lines: Lines, offsets: Iterable[int]) -> None:
-    """Raises Unreadable when one of the offsets is in a line that is too long."""
+def refuse_long_lines(lines: Lines, matters: Callable[[str], bool]) -> None:
+    """Raises Unreadable when a line is too long and `matters` says yes to its text."""
     if len(lines.text) <= LONGEST_LINE:
         return
-    for row in dict.fromkeys(lines.position(at)[0] for at in offsets):
-        size = lines.end(row) - lines.start(row)
-        if size > LONGEST_LINE:
-            raise Unreadable(ParseError(f"the line is too long ({_size(size)})", row, 1))
+    for row, (start, end) in enumerate(pairwise((*lines.starts, len(lines.text))), 1):
+        if end - start > LONGEST_LINE and matters(lines.text[start:end]):
+            raise Unreadable(ParseError(f"the line is too long ({_size(end - start)})", row, 1))
 
 
 def refuse_long_statement(size: int, row: int) -> None:
