@@ -1,4 +1,4 @@
-"""Makes what is made from the rules and the examples: the rule catalogue and marked parts of texts.
+"""Makes what is made from the rules and the examples: the rule catalogue, pages of docs/, and marked parts of texts.
 
     python tools/made.py [--check]
 
@@ -16,13 +16,15 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from pages import left_over, pages, settings_list
+
 from uncuda.cli import COMMANDS
 from uncuda.engine import Options, fix_text
 from uncuda.findings import Target
 from uncuda.rules import catalogue, knowledge
 
 ROOT = Path(__file__).resolve().parent.parent
-README, CONTRIBUTING = ROOT / "README.md", ROOT / "CONTRIBUTING.md"
+README, CONTRIBUTING, SETTINGS = ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "docs" / "settings.md"
 
 FAMILIES = {
     "UC0": "housekeeping: files that can't be parsed, suppressions",
@@ -128,6 +130,7 @@ PARTS: dict[Path, dict[str, Callable[[], str]]] = {
         "targets": targets,
     },
     CONTRIBUTING: {"rule": rule},
+    SETTINGS: {"settings": settings_list},
 }
 
 
@@ -149,21 +152,34 @@ def made() -> dict[Path, str]:
     return {
         catalogue.FILE: catalogue.as_text(catalogue.collect()),
         **{path: remade(path) for path in PARTS},
+        **pages(FAMILIES),
     }
+
+
+def held(path: Path) -> str | None:
+    """What a file holds now."""
+    return path.read_text("utf-8") if path.exists() else None
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 when out of date")
     check: bool = parser.parse_args().check
-    stale = {path: text for path, text in made().items() if path.read_text("utf-8") != text}
+    every = made()
+    stale = {path: text for path, text in every.items() if held(path) != text}
     for path, text in stale.items():
         print(f"{path.relative_to(ROOT)} {'is out of date' if check else 'is made anew'}")
         if not check:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8", newline="\n")
-    if stale and check:
+    gone = left_over(every)
+    for path in gone:
+        print(f"{path.relative_to(ROOT)} {'has nothing to be made from' if check else 'is removed'}")
+        if not check:
+            path.unlink()
+    if (stale or gone) and check:
         print("run: python tools/made.py")
-    return 1 if stale and check else 0
+    return 1 if (stale or gone) and check else 0
 
 
 if __name__ == "__main__":

@@ -102,8 +102,17 @@ def sentence(text: str) -> str:
 
 def diff(before: str, after: str) -> list[str]:
     """Every line of `before` and `after`, marked with `-`, `+` or a blank."""
-    lines = difflib.ndiff(before.splitlines(), after.splitlines(), linejunk=None, charjunk=None)
-    return [f"{line[0]} {line[2:]}".rstrip() for line in lines if line[0] in " +-"]
+    old, new = before.splitlines(), after.splitlines()
+    out: list[str] = []
+    for kind, at, end, new_at, new_end in difflib.SequenceMatcher(
+        None, old, new, autojunk=False
+    ).get_opcodes():
+        if kind == "equal":
+            out += [f"  {line}".rstrip() for line in old[at:end]]
+        else:
+            out += [f"- {line}".rstrip() for line in old[at:end]]
+            out += [f"+ {line}".rstrip() for line in new[new_at:new_end]]
+    return out
 
 
 # -- Markdown ----------------------------------------------------------------------------------------------
