@@ -183,6 +183,9 @@ class Scope:
     parent: Scope | None
     names: dict[str, list[Binding]] | None = None
     places: dict[int, tuple[int, tuple[int, ...]]] = field(default_factory=dict)
+    uses: dict[str, set[tuple[str, bool]]] = field(default_factory=dict)
+    """For a function: the attributes that its own statements read of each plain name, and whether they are called.
+    Filled by `bindings`."""
 
     def bindings(self) -> dict[str, list[Binding]]:
         """Names bound in this scope, each with its bindings in order."""
@@ -201,16 +204,23 @@ class Scope:
             found, self.places = bindings_in_suite(body)
             outside: set[str] = set()
             for item in walk_scope(node.body):
-                if isinstance(item, (cst.Global, cst.Nonlocal)):
-                    outside |= {n.name.value for n in item.names}
-                elif isinstance(item, cst.NamedExpr) and isinstance(item.target, cst.Name):
-                    yield Binding(item.target.value, "assign", 0, value=_const(item.value), block=(-1,))
-                elif isinstance(item, (cst.MatchAs, cst.MatchStar)) and item.name is not None:
-                    yield Binding(item.name.value, "other", 0, block=(-1,))
-                elif (
-                    isinstance(item, cst.ExceptHandler) and item.name and isinstance(item.name.name, cst.Name)
-                ):
-                    yield Binding(item.name.name.value, "other", 0, block=(-1,))
+                kind = item.__class__
+                if kind is cst.Attribute or kind is cst.Call:
+                    self._use(item)
+                elif kind in _BINDERS:
+                    match item:
+                        case cst.Global() | cst.Nonlocal():
+                            outside |= {n.name.value for n in item.names}
+                        case cst.NamedExpr(target=cst.Name(name), value=value):
+                            yield Binding(name, "assign", 0, value=_const(value), block=(-1,))
+                        case (
+                            cst.MatchAs(name=cst.Name(name))
+                            | cst.MatchStar(name=cst.Name(name))
+                            | cst.ExceptHandler(name=cst.AsName(name=cst.Name(name)))
+                        ):
+                            yield Binding(name, "other", 0, block=(-1,))
+                        case _:
+                            pass
             yield from (b for b in found if b.name not in outside)
         elif isinstance(node, (cst.ListComp, cst.SetComp, cst.GeneratorExp, cst.DictComp)):
             comp: cst.CompFor | None = node.for_in
@@ -219,6 +229,16 @@ class Scope:
                     if isinstance(item, cst.Name):
                         yield Binding(item.value, "other", 0)
                 comp = comp.inner_for_in
+
+    def _use(self, node: cst.CSTNode) -> None:
+        called = isinstance(node, cst.Call)
+        func = node.func if isinstance(node, cst.Call) else node
+        if isinstance(func, cst.Attribute) and isinstance(func.value, cst.Name):
+            self.uses.setdefault(func.value.value, set()).add((func.attr.value, called))
+
+
+# Expressions and clauses that bind names, or say whose they are, inside statements.
+_BINDERS = frozenset({cst.Global, cst.Nonlocal, cst.NamedExpr, cst.MatchAs, cst.MatchStar, cst.ExceptHandler})
 
 
 def _parameters(params: cst.Parameters) -> Iterator[Binding]:

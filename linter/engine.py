@@ -23,7 +23,7 @@ from uncuda.fixes.builder import (
     ReplaceArguments,
 )
 from uncuda.fixes.imports import drop_unused
-from uncuda.index import class_facts, from_ast, from_cst
+from uncuda.index import ClassFacts, class_facts, from_ast, from_cst
 from uncuda.islands import Island, Islands, alias_hits
 from uncuda.parsing import (
     TOO_DEEP,
@@ -218,7 +218,7 @@ class _Walker:
         ctx = self.ctx
         ctx.root = root
         ctx.ancestors[:] = path
-        self._owners: list[object] = []
+        self._owners: list[ClassFacts | None] = []
         push, pop = ctx.ancestors.append, ctx.ancestors.pop
         lookup = _visits(rules).get
         enter, leave, arrive = self.enter, self.leave, ctx.arrive

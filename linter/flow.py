@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from uncuda.bindings import Binding, Scope, dotted, reaching
-from uncuda.walk import walk_scope
 
 if TYPE_CHECKING:
     from uncuda.index import ClassFacts, FileIndex
@@ -387,20 +386,8 @@ class Flow:
 
     def _by_use(self, name: str, scope: Scope) -> Value:
         """A tensor or a module by what the function, or the file, asks of it elsewhere."""
-        kinds: set[Kind] = set()
-        if scope.kind == "module":
-            for found in re.finditer(rf"(?<![\w.]){re.escape(name)}\.(\w+)(\(?)", self.index.text):
-                kinds.add(_told_by(found[1], bool(found[2])))
-        elif isinstance(scope.node, cst.FunctionDef):
-            for item in walk_scope(scope.node.body):
-                called = isinstance(item, cst.Call)
-                func = item.func if isinstance(item, cst.Call) else item
-                if (
-                    isinstance(func, cst.Attribute)
-                    and isinstance(func.value, cst.Name)
-                    and func.value.value == name
-                ):
-                    kinds.add(_told_by(func.attr.value, called))
+        uses = self.index.uses if scope.kind == "module" else scope.uses
+        kinds = {_told_by(attribute, called) for attribute, called in uses.get(name, ())}
         kinds.discard(Kind.UNKNOWN)
         return Value(kinds.pop()) if len(kinds) == 1 else UNKNOWN
 

@@ -7,6 +7,7 @@ concrete tree; both give the same facts, and the values of assignments are parse
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +17,7 @@ import libcst as cst
 from uncuda.bindings import Binding, bindings_in_suite, dotted
 from uncuda.source import Lines
 
+_USE = re.compile(r"(?<![\w.])(\w+)\.(\w+)(\(?)")
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -60,6 +62,14 @@ class FileIndex:
     """Is there an `if __name__ == "__main__":`?"""
     orders: list[int]
     """For each top-level statement, the order of the statement before it."""
+
+    @cached_property
+    def uses(self) -> dict[str, set[tuple[str, bool]]]:
+        """The attributes that the file reads of each plain name, wherever it does, and whether they are called."""
+        found: dict[str, set[tuple[str, bool]]] = {}
+        for name, attribute, called in _USE.findall(self.text):
+            found.setdefault(name, set()).add((attribute, bool(called)))
+        return found
 
     @cached_property
     def aliases(self) -> dict[str, str]:
