@@ -170,6 +170,7 @@ class CudaTestGate(Rule):
              "def test_add():\n    add(1)\n", "others are asked for too"),
         Good("from transformers.testing_utils import require_torch_accelerator\n\n\n@require_torch_accelerator\n"
              "def test_add():\n    add(1)\n", "asks for any accelerator"),
+        Good("import pytest\n\n\n@pytest.mark.requires_cuda\ndef test_add():\n    add(1)\n", "a mark skips nothing by itself"),
         Good("def requires_cuda(f):\n    return f\n\n\n@requires_cuda\ndef test_add():\n    add(1)\n",
              "defined here, where its question is told"),
         Good("import pytest\n\ntriton = pytest.importorskip('triton')\n", "asks for a package, not for a device"),
@@ -213,8 +214,8 @@ class CudaTestGate(Rule):
         if name not in _DECORATORS or ctx.is_claimed(node.decorator):
             return
         full = ctx.qualified(called)
-        if full is None:
-            return  # defined here, where its question is told
+        if full is None or full.startswith("pytest.mark."):
+            return  # defined here, where its question is told; or a mark, which skips nothing by itself
         instead = _DECORATORS[name].get(full.partition(".")[0])
         ctx.report(
             self,
