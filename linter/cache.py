@@ -78,7 +78,6 @@ def placed_to_plain(placed: Placed) -> list[Any]:
         _place(placed.start),
         _place(placed.end),
         [[_place(e.start), _place(e.end)] for e in placed.edits],
-        placed.noqa_row,
         None if finding.fix_needs is None else list(finding.fix_needs),
     ]
 
@@ -112,7 +111,7 @@ def placed_from_plain(data: object, targets: frozenset[Target] | None) -> Placed
 
     Raises ValueError, TypeError or an own error for anything else.
     """
-    row = _list(data, 15)
+    row = _list(data, 14)
     (
         code,
         name,
@@ -127,7 +126,6 @@ def placed_from_plain(data: object, targets: frozenset[Target] | None) -> Placed
         first,
         last,
         edits,
-        noqa,
         needs,
     ) = row
     _need(isinstance(outcomes, dict))
@@ -154,7 +152,6 @@ def placed_from_plain(data: object, targets: frozenset[Target] | None) -> Placed
         _position(first),
         _position(last),
         placed_edits,
-        _number(noqa),
     )
 
 

@@ -39,8 +39,6 @@ class Placed:
     start: Position
     end: Position
     edits: tuple[PlacedEdit, ...] = ()
-    noqa_row: int = 0
-    """The row at whose end a comment silences it."""
 
     @property
     def fix(self) -> Fix | None:

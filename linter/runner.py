@@ -134,7 +134,7 @@ class Interrupted(Exception):
 # -- one file ----------------------------------------------------------------------------------------------
 
 
-def place(lines: Lines, finding: Finding, targets: frozenset[Target] | None, noqa_row: int) -> Placed:
+def place(lines: Lines, finding: Finding, targets: frozenset[Target] | None) -> Placed:
     """A finding with its rows and columns."""
 
     def at(offset: int) -> Position:
@@ -147,7 +147,6 @@ def place(lines: Lines, finding: Finding, targets: frozenset[Target] | None, noq
         at(finding.start),
         at(finding.end),
         tuple(PlacedEdit(at(e.start), at(e.end), e.text) for e in edits),
-        noqa_row,
     )
 
 
@@ -166,7 +165,7 @@ def unparsable(error: ParseError, lines: Lines) -> Placed:
         effort=1,
         outcomes={},
     )
-    return Placed(finding, Severity.ERROR, where, where, (), where.row)
+    return Placed(finding, Severity.ERROR, where, where)
 
 
 def _restrained(finding: Finding, profile: Profile) -> Finding:
@@ -242,7 +241,7 @@ def examine_text(text: str, job: Job, mode: Mode) -> Examined:
         if not findings:
             return ()
         lines = Lines(text)
-        return tuple(place(lines, f, profile.targets, lines.position(f.start)[0]) for f in findings)
+        return tuple(place(lines, f, profile.targets) for f in findings)
 
     checked = check_text(text, options)
     if checked.error is not None:

@@ -73,7 +73,7 @@ def result(
 ) -> FileResult:
     """What a run says of a file that holds `text`."""
     lines = Lines(text)
-    placed = tuple(place(lines, f, targets, lines.position(f.start)[0]) for f in findings)
+    placed = tuple(place(lines, f, targets) for f in findings)
     return FileResult(
         path=path,
         display=path.name if display is None else display,
@@ -123,7 +123,7 @@ def checked(
         if told.error is not None:
             placed = [unparsable(told.error, lines)]
         else:
-            placed = [place(lines, f, targets, lines.position(f.start)[0]) for f in told.findings]
+            placed = [place(lines, f, targets) for f in told.findings]
         shown = tuple(p for p in placed if at_least(p.severity, severity))
         out.append(
             FileResult(

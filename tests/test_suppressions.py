@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import json
 import tokenize
 from pathlib import Path
 
@@ -528,3 +529,15 @@ def test_a_comment_alone_is_looked_at_in_a_file_without_ties(tmp_path: Path) -> 
     ):
         (tmp_path / "a.py").write_text(text)
         assert main(["check", "--isolated", "--no-cache", "-q", str(tmp_path)]) == code, text
+
+
+def test_json_says_where_a_comment_works(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = HEAD + "y = x.cuda() \\\n    + 1\nz = x.cuda(), '''\n''', 1\n"
+    (tmp_path / "a.py").write_text(text)
+    main(["check", "--isolated", "--no-cache", "--output-format", "json", str(tmp_path)])
+    rows = [item["noqa_row"] for item in json.loads(capsys.readouterr().out)]
+    assert rows == [5, 7]
+    lines = text.split("\n")
+    for row in rows:
+        lines[row - 1] += "  # noqa: UC101"
+    assert not found("\n".join(lines))

@@ -46,7 +46,7 @@ def by_buffer(document: Document) -> dict[Buffer, list[Placed]]:
         moved = replace(placed.finding, start=start, end=min(start + length, len(buffer.text)))
         lines = Lines(buffer.text)
         targets = document.job.profile.targets if document.job is not None else None
-        found = place(lines, replace(moved, fix=None), targets, 0)
+        found = place(lines, replace(moved, fix=None), targets)
         out[buffer].append(replace(found, finding=moved))
     return out
 

@@ -67,7 +67,7 @@ def carried(last: Checked | None, text: str, job: Job) -> tuple[Placed, ...]:
             end=finding.end + move,
             fix=_moved(fix, head, tail, shift) if fix is not None else None,
         )
-        kept.append(place(lines, moved, job.profile.targets, lines.position(moved.start)[0]))
+        kept.append(place(lines, moved, job.profile.targets))
     return tuple(kept)
 
 

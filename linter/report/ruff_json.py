@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from uncuda.layout import Layout
 from uncuda.report.ansi import Style
 from uncuda.report.links import rule_url
 from uncuda.results import FileResult, Placed, Position, Run, dotted
@@ -15,8 +16,8 @@ def _place(position: Position) -> dict[str, int]:
     return {"row": position.row, "column": position.column}
 
 
-def entry(run: Run, file: FileResult, placed: Placed) -> dict[str, Any]:
-    """One finding as plain data."""
+def entry(run: Run, file: FileResult, placed: Placed, noqa_row: int) -> dict[str, Any]:
+    """One finding as plain data. `noqa_row` is the row at whose end a comment silences it."""
     finding = placed.finding
     fix: dict[str, Any] | None = None
     if finding.fix is not None:
@@ -41,7 +42,7 @@ def entry(run: Run, file: FileResult, placed: Placed) -> dict[str, Any]:
         "filename": str(run.root / file.path),
         "location": _place(placed.start),
         "end_location": _place(placed.end),
-        "noqa_row": placed.noqa_row,
+        "noqa_row": noqa_row,
         "url": rule_url(finding.code),
         "symbol": finding.symbol,
         "category": finding.category.value,
@@ -59,8 +60,11 @@ def entry(run: Run, file: FileResult, placed: Placed) -> dict[str, Any]:
 
 
 def _entries(run: Run) -> Iterator[dict[str, Any]]:
-    for file, placed in run.findings:
-        yield entry(run, file, placed)
+    for file in run.files:
+        text = file.text() if file.findings else None
+        layout = Layout(text or "")
+        for placed in file.findings:
+            yield entry(run, file, placed, layout.open_row(placed.start.row))
 
 
 def render(run: Run, style: Style) -> str:
