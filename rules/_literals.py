@@ -124,18 +124,28 @@ _INT_CALLS = (
 )
 
 
-def _is_int(node: cst.BaseExpression, ctx: Context, depth: int = 0) -> bool:
+def is_int(node: cst.BaseExpression, ctx: Context, depth: int = 0) -> bool:
+    """Is `node` an int for certain? (A device's index may also be text.)"""
     if isinstance(node, cst.Integer):
         return True
+    if isinstance(node, cst.Subscript):
+        return _is_one_size(node)
     if isinstance(node, cst.Call):
         func = node.func
         if isinstance(func, cst.Name):
             return func.value in ("int", "len", *_INT_CALLS)
-        return isinstance(func, cst.Attribute) and func.attr.value in _INT_CALLS
+        if isinstance(func, cst.Attribute) and func.attr.value == "size":
+            return len(node.args) == 1
+        return isinstance(func, cst.Attribute) and func.attr.value in (
+            *_INT_CALLS,
+            "numel",
+            "nelement",
+            "dim",
+        )
     if isinstance(node, cst.BinaryOperation) and isinstance(
         node.operator, (cst.Add, cst.Subtract, cst.Modulo, cst.FloorDivide, cst.Multiply)
     ):
-        return _is_int(node.left, ctx, depth) and _is_int(node.right, ctx, depth)
+        return is_int(node.left, ctx, depth) and is_int(node.right, ctx, depth)
     if isinstance(node, cst.Name) and depth < 3:
         found = ctx.bindings_of(node.value)
         if found is None or not found[1]:
@@ -147,10 +157,23 @@ def _is_int(node: cst.BaseExpression, ctx: Context, depth: int = 0) -> bool:
             if (
                 binding.kind != "assign"
                 or binding.value is None
-                or not _is_int(binding.value(), ctx, depth + 1)
+                or not is_int(binding.value(), ctx, depth + 1)
             ):
                 return False
         return True
+    return False
+
+
+def _is_one_size(node: cst.Subscript) -> bool:
+    """`x.shape[0]`, `x.size()[0]`."""
+    match node.value:
+        case (
+            cst.Attribute(attr=cst.Name("shape"))
+            | cst.Call(func=cst.Attribute(attr=cst.Name("size")), args=[])
+        ):
+            match node.slice:
+                case [cst.SubscriptElement(slice=cst.Index())]:
+                    return True
     return False
 
 
@@ -166,7 +189,7 @@ def index_of(fix: FixBuilder, node: cst.BaseExpression) -> Index | None:
         node = inner
     computed = indexed_cuda_text(node)
     if computed is not None:
-        return Index(fix.code(computed), _is_int(computed, ctx))
+        return Index(fix.code(computed), is_int(computed, ctx))
     value = cuda_text(node)
     return Index(value.index, True) if value is not None and value.index else None
 

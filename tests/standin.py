@@ -306,6 +306,30 @@ class _Event:
         return 1.5
 
 
+_TENSOR_TYPES = (
+    "FloatTensor", "DoubleTensor", "HalfTensor", "BFloat16Tensor", "ByteTensor", "CharTensor", "ShortTensor", "IntTensor",
+    "LongTensor", "BoolTensor",
+)  # fmt: skip
+
+
+class _TensorType:
+    """`torch.cuda.FloatTensor` and kin: make what the type of the CPU makes, on the current device."""
+
+    def __init__(self, state: State, name: str) -> None:
+        self.state = state
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"torch.cuda.{self.name}"
+
+    def __call__(self, *args: Any) -> Any:
+        device = torch.device("cuda", self.state.current)
+        made = getattr(torch, self.name)(*args)
+        self.state.add("make", str(device))
+        _mark(made, device)
+        return made
+
+
 _STATE: list[State] = []
 
 
@@ -505,6 +529,8 @@ def install(kind: str) -> State:
         module.nvtx.range_pop = lambda: state.add("range_pop")
         module.nvtx.mark = lambda message: state.add("mark", message)
         module.random.manual_seed_all = functions["manual_seed_all"]
+        for name in _TENSOR_TYPES:
+            setattr(module, name, _TensorType(state, name))
     _install_accelerator(state, functions)
     torch.get_device_module = lambda device=None: (
         module if device is None else getattr(torch, torch.device(device).type)
