@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import libcst as cst
 
@@ -136,6 +137,7 @@ class CudaTensorType(Rule):
         Good('raise ValueError("expected torch.cuda.FloatTensor")\n', "a message"),
         Good('"""Takes a torch.cuda.FloatTensor."""\n# torch.cuda.FloatTensor\n', "prose"),
         Good("import torch\n\ntorch.set_default_tensor_type('torch.cuda.FloatTensor')\n", "UC109"),
+        Good("import torch\n\nkind = 'torch.cuda.FloatTensor'\n", "a text"),
         Good("import torch\n\nx = torch.cuda.FloatStorage(3)\n", "a storage"),
         Good("class FloatTensor:\n    pass\n\n\nFloatTensor(3)\n", "a class of one's own"),
         Good("def f(torch):\n    return torch.cuda.FloatTensor(3)\n", "torch is a parameter here"),
@@ -157,7 +159,7 @@ class CudaTensorType(Rule):
                     node.args[0].value,
                     f"`.type({name})` moves to CUDA",
                     symbol=_TYPE,
-                    fix=lambda fix: _fix_type(fix, node, func, name),
+                    fix=partial(_fix_type, node=node, func=func, name=name),
                     title="Move with .to(device, dtype)",
                 )
         elif isinstance(func, cst.Name) and func.value == "isinstance" and len(node.args) == 2:
