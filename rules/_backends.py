@@ -22,7 +22,14 @@ _BACKEND_NAME = re.compile(r"backend(?:_?(?:name|type|str))?\Z", re.I)
 OTHERS = frozenset({"hccl", "xccl", "ccl", "cncl", "mccl", "xla", "tccl"})
 
 # Where a call takes the backend by position.
-_POSITIONS = {"init_process_group": 0, "init_distributed": 0, "new_group": 2, "Backend": 0}
+_POSITIONS = {
+    "init_process_group": 0,
+    "init_distributed": 0,
+    "new_group": 2,
+    "Backend": 0,
+    "init_collective_group": 2,
+    "create_collective_group": 3,
+}
 # Keywords whose default, None, already means "the one that fits the device".
 _NONE_MEANS_DEFAULT = frozenset({"ddp_backend", "process_group_backend"})
 _LOOKUPS = frozenset({"get", "getenv", "setdefault", "pop", "getattr"})

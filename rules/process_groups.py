@@ -31,7 +31,7 @@ _SELECT = (
 _SYMBOL = 'torch.distributed.init_process_group(backend="nccl")'
 _TORCH = re.compile(r"^[ \t]*(?:import|from)[ \t]+torch\b", re.M)
 # Calls whose backend moves weights, or is another program's.
-_OTHER_USES = re.compile(r"weight|transfer|dumps?$|post$|request", re.I)
+_OTHER_USES = re.compile(r"weight|transfer|collective_group|dumps?$|post$|request", re.I)
 _PER_DEVICE = re.compile(r"(?:\A|,)cuda:nccl(?:,|\Z)")
 
 
@@ -186,6 +186,11 @@ class NcclBackend(Rule):
             id="weights",
         ),
         Bad(
+            "import torch\nimport ray.util.collective as collective\n\ncollective.init_collective_group(n, rank, 'nccl', 'all')\n",
+            None,
+            id="ray",
+        ),
+        Bad(
             "import torch.distributed as dist\n\n\ndef group(ranks):\n"
             "    options = dist.ProcessGroupNCCL.Options(is_high_priority_stream=True)\n"
             "    return dist.new_group(ranks, backend='nccl', pg_options=options)\n",
@@ -267,6 +272,7 @@ class NcclBackend(Rule):
         Good("dist.init_process_group('cpu:gloo,cuda:nccl,xpu:xccl')\n", "every device has its own"),
         Good("import torch\n\ntorch.compile(model, backend='inductor')\nbackend = 'agg'\n", "another sort of backend"),
         Good("import torch.distributed as dist\n\ndist.new_group(ranks, backend='gloo')\n", "gloo runs everywhere"),
+        Good("import ray.util.collective as collective\n\ncollective.init_collective_group(n, rank, 'gloo')\n", "gloo runs everywhere"),
         Good("NCCL_BACKEND = 'nccl'\nGLOO_BACKEND = 'gloo'\n", "the name of NCCL itself"),
         Good("class CudaPlatform:\n    dist_backend = 'nccl'\n\n    def get_backend(self):\n        return 'nccl'\n",
              "CUDA's side of something"),
