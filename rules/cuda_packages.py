@@ -126,7 +126,8 @@ class CudaOnlyImport(Rule):
         ),
         Bad(
             "from monai.utils import optional_import\n\ncp, has_cp = optional_import('cupy')\n"
-            "trt, _ = optional_import('tensorrt', '8.5.3')\nfa = LazyLoader('fa', globals(), 'flash_attn')\n",
+            "trt, _ = optional_import('tensorrt', '8.5.3')\nfa = LazyLoader('fa', globals(), 'flash_attn')\n"
+            "ndimage = optional_import('cupyx.scipy.ndimage')[0]\n",
             count=3,
             id="lazy",
         ),
@@ -233,6 +234,12 @@ def _told_before(found: Package, importer: cst.CSTNode, node: cst.BaseExpression
         if site.start >= ctx.island_start:
             break
         if any(listed(target) is found for _, target in site.names):
+            return True
+    if isinstance(importer, cst.Call) and ctx.function is None:
+        # A table of lazy imports is one tie.
+        call = rf"^[^\s#].*\b{re.escape(last_word(importer.func))}\(\s*[\"']([\w.]+)[\"']"
+        earlier = re.finditer(call, ctx.index.text[: ctx.island_start], re.M)
+        if any(listed(match[1]) is found for match in earlier):
             return True
     path = [*ctx.ancestors, importer]
     for depth, above in enumerate(path):

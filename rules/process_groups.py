@@ -10,6 +10,7 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.findings import Outcome, Target
 from uncuda.fixes.builder import CannotFix, FixBuilder
+from uncuda.fixes.statements import is_guarded
 from uncuda.flow import Kind, Which, argument, string_value
 from uncuda.rules._backends import (
     OTHERS,
@@ -381,7 +382,9 @@ class NcclBackend(Rule):
             return
         kind = fix.device_type()
         pairs = text.replace("cuda:nccl", f"{{{kind}}}:{{{default_backend(fix)}}}")
-        fix.replace(node, f'f"{pairs}" if {kind} != "cpu" else "gloo"')
+        fix.replace(
+            node, f'f"{pairs}"' + ("" if is_guarded(ctx, node) else f' if {kind} != "cpu" else "gloo"')
+        )
 
     def visit_Call(self, node: cst.Call, ctx: Context) -> None:
         if last_word(node.func) != "init_process_group":
