@@ -7,8 +7,10 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -384,58 +386,37 @@ class Runner:
             self._take(number, job, examine(data, job, mode_for(self.mode, info)), info, data)
 
     def _in_pool(self, jobs: Sequence[Job], hits: list[tuple[int, int]], method: str) -> None:
-        import multiprocessing
-        from concurrent.futures import ProcessPoolExecutor, as_completed
-        from concurrent.futures.process import BrokenProcessPool
-
         if method == "fork":
-            import uncuda.engine  # noqa: F401  # loaded once, shared by all workers
+            from uncuda.engine import check_text
 
+            check_text("")  # loads the rules, once for all workers
         order = [number for _, number in sorted(hits, reverse=True)]
         chunks = [order[at : at + CHUNK] for at in range(0, len(order), CHUNK)]
-        context = multiprocessing.get_context(method)
+        lost = self._share_out(jobs, chunks, self.workers, method)
+        # A file of each lost chunk killed the process that had it: which one shows when each has its own.
+        for number in self._share_out(jobs, [[n] for n in sorted(lost)], 1, method):
+            text = (
+                "the process that checked it was killed (out of memory, or a bug in uncuda: please report it "
+                "with the file)"
+            )
+            self._settle(number, jobs[number], Examined(problem=Problem(ProblemKind.INTERNAL, text)))
+
+    def _share_out(
+        self, jobs: Sequence[Job], chunks: list[list[int]], workers: int, method: str
+    ) -> list[int]:
+        """Takes what processes make of chunks of files; the files of chunks that were lost are given back."""
+        from uncuda.pool import shared_out
+
         lost: list[int] = []
-        pool = ProcessPoolExecutor(min(self.workers, len(chunks)), context, initializer=_start_worker)
-        try:
-            waiting = {
-                pool.submit(_work, [(n, jobs[n]) for n in chunk], self.mode): chunk for chunk in chunks
-            }
-            for future in as_completed(waiting):
-                try:
-                    done = future.result()
-                except BrokenProcessPool:
-                    lost.extend(waiting[future])
+        work = [[(n, jobs[n]) for n in chunk] for chunk in chunks]
+        with closing(shared_out(partial(_work, self.mode), work, workers, method)) as results:
+            for chunk, done in results:
+                if done is None:
+                    lost += chunks[chunk]
                     continue
                 for number, examined, info, digest in done:
                     self._take(number, jobs[number], examined, info, None, digest)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for child in multiprocessing.active_children():
-                child.terminate()
-            raise
-        pool.shutdown()
-        for number in sorted(lost):
-            self._alone(number, jobs[number], context.get_start_method())
-
-    def _alone(self, number: int, job: Job, method: str) -> None:
-        """Examines a file in a process of its own: some file of its chunk killed the last one."""
-        import multiprocessing
-        from concurrent.futures import ProcessPoolExecutor
-        from concurrent.futures.process import BrokenProcessPool
-
-        context = multiprocessing.get_context(method)
-        with ProcessPoolExecutor(1, context, initializer=_start_worker) as pool:
-            try:
-                [(_, examined, info, digest)] = pool.submit(_work, [(number, job)], self.mode).result()
-            except BrokenProcessPool:
-                problem = Problem(
-                    ProblemKind.INTERNAL,
-                    "the process that checked it was killed (out of memory, or a bug in uncuda: please "
-                    "report it with the file)",
-                )
-                self._settle(number, job, Examined(problem=problem))
-                return
-        self._take(number, job, examined, info, None, digest)
+        return lost
 
     # -- results -------------------------------------------------------------------------------------------
 
@@ -560,15 +541,8 @@ def _write(path: Path, data: bytes, info: os.stat_result | None) -> Problem | No
 _Done = tuple[int, Examined, "os.stat_result | None", str]
 
 
-def _start_worker() -> None:
-    import signal
-
-    # Ctrl-C is the parent's business: it ends the workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _work(mode: Mode, numbered: Sequence[tuple[int, Job]]) -> list[_Done]:
     gc.disable()
-
-
-def _work(numbered: Sequence[tuple[int, Job]], mode: Mode) -> list[_Done]:
     return list(_each(numbered, mode))
 
 
