@@ -12,8 +12,10 @@ from uncuda.findings import Outcome, Target
 from uncuda.fixes.statements import caught
 from uncuda.flow import string_value
 from uncuda.rules._calls import is_shown, last_word
+from uncuda.rules._literals import in_cuda_class
 from uncuda.rules.base import Bad, Category, Good, Rule
 from uncuda.rules.cuda_packages import HANDLED, softened
+from uncuda.walk import walk
 
 # A first look; which names count is said by the knowledge base's entries "env:NAME" and "env:PREFIX_*".
 _NAMES = re.compile(
@@ -120,9 +122,10 @@ class CudaEnvironment(Rule):
             id="monkeypatch",
         ),
         Bad(
-            "import os\n\nif 'CUDA_VISIBLE_DEVICES' in os.environ:\n    del os.environ['CUDA_VISIBLE_DEVICES']\n",
+            "import os\n\nif 'CUDA_VISIBLE_DEVICES' in os.environ:\n    del os.environ['CUDA_VISIBLE_DEVICES']\n\n\n"
+            "def f():\n    old = os.environ.get('NCCL_DEBUG')\n    os.environ['NCCL_DEBUG'] = 'INFO'\n    return old\n",
             count=2,
-            id="within",
+            id="once-where-it-is-named",
         ),
         Bad("import subprocess\n\nsubprocess.run(cmd, env=dict(base, NCCL_DEBUG='INFO'))\n", id="keywords"),
         Bad("update_environment_variables({'CUDA_VISIBLE_DEVICES': '0'})\n", id="function"),
@@ -142,6 +145,8 @@ class CudaEnvironment(Rule):
              "print(f\"{os.getenv('NCCL_DEBUG')}\")\n", "shown, not used"),
         Good("TABLE = {'CUDA_VISIBLE_DEVICES': 'which devices'}\n", "a dict that is no environment"),
         Good("names = ['CUDA_VISIBLE_DEVICES', 'NCCL_DEBUG']\n", "a list of names"),
+        Good("import os\n\n\nclass CudaPlatform:\n    def limit(self):\n        os.environ['CUDA_VISIBLE_DEVICES'] = '0'\n",
+             "CUDA's side of something"),
         Good("CUDA_VISIBLE_DEVICES = '0'\nCUDA_HOME = None\n", "a variable of Python"),
         Good("settings['CUDA_HOME'] = '/usr'\n", "not an environment"),
         Good("import os\n\nos.environ['CUDA'] = '1'\nos.environ['CUDA_MY_OWN'] = '1'\n", "names of one's own"),
@@ -182,7 +187,7 @@ class CudaEnvironment(Rule):
 
     def _report(self, node: cst.BaseExpression, name: str, ctx: Context) -> None:
         found = variable(name)
-        if found is None:
+        if found is None or in_cuda_class(ctx) or not _is_first(node, name, ctx):
             return
         symbol, note = found
         elsewhere = _counterparts(name, symbol, ctx) or ("" if note in _NO_COUNTERPART else note)
@@ -192,6 +197,20 @@ class CudaEnvironment(Rule):
             f"`{name}` is CUDA's" + (f"; elsewhere: {elsewhere}" if elsewhere else ""),
             symbol=symbol,
         )
+
+
+def _is_first(node: cst.BaseExpression, name: str, ctx: Context) -> bool:
+    """Is this where its function, or its statement at the top level, names the variable for the first time?"""
+    around: cst.CSTNode = ctx.function or next(
+        (n for n in ctx.ancestors if isinstance(n, (cst.SimpleStatementLine, cst.BaseCompoundStatement))),
+        ctx.root,
+    )
+    for item in walk(around):
+        if item is node:
+            return True
+        if isinstance(item, cst.SimpleString) and string_value(item) == name:
+            return False
+    return True
 
 
 def _counterparts(name: str, symbol: str, ctx: Context) -> str:
