@@ -175,7 +175,6 @@ _DECORATORS = {
     "cupyx.jit.rawkernel": "cupy.RawKernel",
     "cuda.tile.kernel": "cuda.tile",
     "cutlass.cute.kernel": "cutlass",
-    "cutlass.cute.jit": "cutlass",
 }
 _MAKERS = {
     "cupy.RawKernel": "cupy.RawKernel",
@@ -247,8 +246,12 @@ class KernelDefinition(Rule):
         Bad(
             "from numba import cuda\n\n\n@cuda.jit\ndef k(a):\n    pass\n\n\n@cuda.jit('void(f4[:])', device=True)\n"
             "def d(a):\n    pass\n",
-            count=2,
             id="numba",
+        ),
+        Bad(
+            "import cutlass.cute as cute\n\n\nclass Gemm:\n    @cute.jit\n    def load(self, x):\n        pass\n\n"
+            "    @cute.kernel\n    def kernel(self, x):\n        pass\n",
+            id="cutlass",
         ),
         Bad(
             "import cupy as cp\n\nkernel = cp.RawKernel(r'extern \"C\" __global__ void f() {}', 'f')\n",
@@ -282,6 +285,7 @@ class KernelDefinition(Rule):
              "not CUDA's libraries"),
         Good("from mylib import triton\n\n\n@triton.jit\ndef f(x):\n    pass\n", "not Triton"),
         Good("def jit(f):\n    return f\n\n\n@jit\ndef triton_kernel(x):\n    pass\n", "a decorator of one's own"),
+        Good("from cutlass import cute\n\n\n@cute.jit\ndef part(x):\n    return x\n", "a part of kernels"),
         Good("import jax\n\n\n@jax.jit\ndef f(x):\n    return x\n", "XLA compiles for every device"),
         Good("'@triton.jit'\nprint('tl.inline_asm_elementwise')\n", "prose"),
         Good("import triton\n", "an import: that is cuda-only-import"),
@@ -295,6 +299,8 @@ class KernelDefinition(Rule):
             package = _DECORATORS.get(ctx.qualified(func) or "")
             if package is None or _in_kernel(ctx):
                 continue
+            if isinstance(target, cst.Call) and _is_set(argument(target, "device")):
+                continue  # numba's device functions are parts of kernels
             self._kernel(node.name, f"`{node.name.value}` is a kernel for", package, ctx)
             return
 
