@@ -23,17 +23,15 @@ torch.cuda.manual_seed(0)
 
 # %% data
 def spirals(n, noise=0.05):
-    t = torch.rand(n) * 3 * math.pi + 0.5
-    side = torch.randint(0, 2, (n,))
+    t = torch.rand(n, device="cuda") * 3 * math.pi + 0.5
+    side = torch.randint(0, 2, (n,)).cuda()
     angle = t + side * math.pi
     points = torch.stack([t * angle.cos(), t * angle.sin()], 1) / 10
-    return points + noise * torch.randn(n, 2), side
+    return points + noise * torch.randn(n, 2).to("cuda"), side
 
 
 x_train, y_train = spirals(4000)
 x_test, y_test = spirals(1000)
-x_train, y_train = x_train.cuda(), y_train.cuda()
-x_test, y_test = x_test.to("cuda"), y_test.to("cuda")
 print(x_train.shape, x_train.is_cuda, x_train.type())
 
 # %% model
