@@ -47,11 +47,13 @@ def discover(paths: Sequence[str], tree: SettingsTree, *, force_exclude: bool = 
     linked: dict[str, Found] = {}
     for given in paths:
         path = os.path.abspath(os.path.join(tree.cwd, given))
+        if not given:
+            out.failures.append(('""', Problem(ProblemKind.MISSING, "the path is empty")))
+            continue
         try:
             os.stat(path)
         except FileNotFoundError:
-            text = "no such file or directory" if given else "the path is empty"
-            out.failures.append((path if given else "", Problem(ProblemKind.MISSING, text)))
+            out.failures.append((path, Problem(ProblemKind.MISSING, "no such file or directory")))
             continue
         except (OSError, ValueError) as error:
             out.failures.append((path, _unreadable(error)))
@@ -122,6 +124,11 @@ class _Filter:
 
     def includes(self, name: str, path: str) -> bool:
         return name.endswith(self.endings) or any(_matches_include(g, name, path) for g in self.include)
+
+
+def _is_about(glob: Glob, root: str) -> bool:
+    """Does a pattern leave out the directory `root`, or all that is in it?"""
+    return glob.matches(root, directory=True) or glob.matches(os.path.join(root, "a name"), directory=True)
 
 
 def _is_package(path: str) -> bool:
