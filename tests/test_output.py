@@ -18,10 +18,8 @@ from uncuda.cli.output import write
 ODD = "日本 \ud800 é"
 
 
-def python(code: str, **kwargs: object) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, timeout=60, check=False, **kwargs
-    )  # type: ignore[call-overload, no-any-return]
+def python(code: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=False)
 
 
 @pytest.mark.parametrize(

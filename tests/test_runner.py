@@ -16,6 +16,7 @@ from conftest import write
 from uncuda import cache as cache_module
 from uncuda import runner as runner_module
 from uncuda.cache import FILE_NAME, Cache
+from uncuda.findings import Severity
 from uncuda.pool import shared_out
 from uncuda.results import FileResult, ProblemKind
 from uncuda.rules.catalogue import pairs
@@ -272,7 +273,7 @@ def test_other_settings_have_their_own_entries(
 def test_severity_needs_no_new_check(source: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check(source, store)
     seen = parsed(monkeypatch)
-    other = replace(ALL, severity=runner_module.Severity.INFO)
+    other = replace(ALL, severity=Severity.INFO)
     assert check(source, store, profile=other)[0].findings
     assert "a.py" not in seen
 
