@@ -110,7 +110,7 @@ class _Filter:
         globs = [*settings.exclude, *settings.extend_exclude]
         self.names = frozenset(g.pattern for g in globs if is_plain(g.pattern))
         self._spared = _OUTPUT if settings.exclude == Settings().exclude else frozenset()
-        self.globs = [g for g in globs if g.pattern not in self.names and not g.matches(root, directory=True)]
+        self.globs = [g for g in globs if g.pattern not in self.names and not (root and _is_about(g, root))]
         self.endings, self.include = _split_include(settings.include)
         self.gitignore = settings.respect_gitignore
 
