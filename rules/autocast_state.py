@@ -38,7 +38,7 @@ class CudaAutocastState(Rule):
 
     code = "UC313"
     name = "cuda-autocast-state"
-    triggers = ("autocast",)
+    triggers = ("is_autocast_enabled", "get_autocast_", "set_autocast_")
     category = Category.OPTIONAL
     effort = 1
     fix_safety = (

@@ -80,7 +80,8 @@ class CudaOnlyImport(Rule):
         "import raft_dask", "import rmm", "import sageattention", "import simple_knn", "import tensorrt",
         "import tensorrt_llm", "import thunderkittens", "import tilelang", "import tinycudann",
         "import torch_memory_saver", "import torch_tensorrt", "import transformer_engine", "import triton",
-        "import vllm_flash_attn", "import vptq", "import xformers", "LazyImport(", "LazyLoader(", "LazyModule(",
+        "import vllm_flash_attn", "import vptq", "import xformers", r"\bLazyImport(",
+        r"\bLazyLoader(", r"\bLazyModule(",
     )  # fmt: skip
     category = Category.MANDATORY
     effort = 3
