@@ -228,7 +228,7 @@ def _in_tables(node: object, text: str, path: str, depth: int = 0) -> Iterator[M
 
 
 def _row_of_key(text: str, key: str, version: str) -> int:
-    found = re.search(rf"^\s*[\"']?{re.escape(key)}[\"']?\s*=.*{re.escape(version)}", text, re.MULTILINE)
+    found = re.search(rf"\b{re.escape(key)}\b.*?[\"']{re.escape(version)}[\"']", text, re.DOTALL)
     return text.count("\n", 0, found.end()) + 1 if found else _row(text, key)
 
 
