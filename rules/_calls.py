@@ -133,7 +133,9 @@ def last_word(node: cst.CSTNode) -> str:
 def module_says(fix: FixBuilder, node: cst.Call, member: str) -> None:
     """Asks the current device's module a question with a yes or no, where it has it: no elsewhere."""
     module = device_module(fix)
-    given = "".join(fix.code(a) for a in node.args)
+    given = ", ".join(fix.code(a).strip().rstrip(",").rstrip() for a in node.args)
+    if "\n" in given or "#" in given:
+        raise CannotFix("arguments on several lines")
     text = f'hasattr({module}, "{member}") and {module}.{member}({given})'
     parent = fix.ctx.parent
     if isinstance(parent, cst.BooleanOperation) and isinstance(parent.operator, cst.And):

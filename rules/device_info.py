@@ -21,11 +21,6 @@ _INFO = frozenset(
     {
         "get_device_name",
         "get_device_properties",
-        "get_arch_list",
-        "get_gencode_flags",
-        "is_initialized",
-        "init",
-        "_lazy_init",
         "utilization",
         "temperature",
         "power_draw",
@@ -47,8 +42,7 @@ class CudaDeviceInfo(Rule):
 
     The modules of most other accelerators answer `get_device_name()` and `get_device_properties()` too, the
     latter with a name and the total memory and little else; MPS and the CPU answer neither. Load,
-    temperature and processes come from NVIDIA's management library, `torch.version.cuda` is None off CUDA,
-    and the architectures a build knows are NVIDIA's.
+    temperature and processes come from NVIDIA's management library.
     """
 
     code = "UC208"
@@ -99,20 +93,11 @@ class CudaDeviceInfo(Rule):
             None,
             id="processors",
         ),
-        Bad("import torch\n\nprint(torch.version.cuda)\n", None, id="version"),
         Bad("import torch\n\nload = torch.cuda.utilization(0)\n", None, id="load"),
-        Bad("import torch\n\nok = 'sm_90' in torch.cuda.get_arch_list()\n", None, id="architectures"),
-        Bad(
-            "import torch\n\ntorch.cuda.init()\n",
-            'import torch\n\nif hasattr(torch.get_device_module(), "init"):\n'
-            "    torch.get_device_module().init()\n",
-            Applicability.UNSAFE,
-            id="init",
-        ),
     )
     good = (
         Good("import torch\n\nprint(torch.__version__)\n"),
-        Good("import torch\n\nprint(torch.version.hip)\n"),
+        Good("import torch\n\nprint(torch.version.cuda)\n", "a version has its own rule"),
         Good("import torch\n\nprint(torch.xpu.get_device_name(0))\n", "another vendor's"),
         Good(
             "class Gpu:\n    def get_device_name(self):\n        return ''\n\n\n"
@@ -122,7 +107,7 @@ class CudaDeviceInfo(Rule):
         Good("import jax.version as version\n\nprint(version.cuda)\n", "not torch"),
         Good("def f(torch):\n    return torch.cuda.get_device_name(0)\n", "torch is a parameter here"),
         Good('"""See torch.cuda.get_device_properties."""\n', "prose"),
-        Good("# torch.version.cuda\nx = 1\n", "a comment"),
+        Good("# torch.cuda.get_device_name(0)\nx = 1\n", "a comment"),
         Good("cfg = {'version': {'cuda': '12.4'}}\n", "a dict key"),
     )
 
@@ -132,7 +117,7 @@ class CudaDeviceInfo(Rule):
         name = cuda_function(node.func, ctx, _INFO)
         if name is None or (name == "get_device_properties" and _asks_capability(ctx)):
             return
-        fixes = name in ("get_device_name", "get_device_properties", "init")
+        fixes = name in ("get_device_name", "get_device_properties")
         ctx.report(
             self,
             node,
@@ -146,10 +131,7 @@ class CudaDeviceInfo(Rule):
     def visit_Attribute(self, node: cst.Attribute, ctx: Context) -> None:
         if ctx.is_claimed(node):
             return
-        if node.attr.value == "cuda":
-            if ctx.qualified(node) == "torch.version.cuda" and is_read(node, ctx):
-                ctx.report(self, node, "`torch.version.cuda` is None off CUDA", symbol="torch.version.cuda")
-        elif node.attr.value in _INFO and is_read(node, ctx):
+        if node.attr.value in _INFO and is_read(node, ctx):
             name = cuda_function(node, ctx, _INFO)
             if name is not None:
                 ctx.report(
@@ -168,10 +150,6 @@ class CudaDeviceInfo(Rule):
             fix.replace(node.func, f"{device_module(fix)}.{name}")
             if arguments is not None:
                 fix.arguments(node, arguments)
-            return
-        if name == "init":
-            fix.unsafe()
-            on_module(fix, node, name)
             return
         if not is_shown(fix.ctx):
             fix.unsafe()
