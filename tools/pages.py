@@ -131,5 +131,5 @@ def pages(families: dict[str, str]) -> dict[Path, str]:
 
 def left_over(made: dict[Path, str]) -> list[Path]:
     """Pages of rules and targets that are no longer there."""
-    there = {path for folder in ("rules", "targets") for path in (DOCS / folder).glob("*.md")}
+    there = {path for folder in ("rules", "targets") for path in (DOCS / folder).iterdir()}
     return sorted(there - set(made))
