@@ -255,6 +255,7 @@ def test_a_long_line_is_cut_around_the_tie(width: int, place: int) -> None:
     assert all(cells(row) <= width for row in rows), max(rows, key=cells)
     diff = [row for row in rows if re.match(r" *\d+ [-+] ", row)]
     assert len(diff) == 2 and "x.cuda()" in diff[0] and "x.to(d)" in diff[1]
+    assert diff[0].index("x.cuda()") == diff[1].index("x.to(d)")
 
 
 def test_a_huge_line_with_many_ties_takes_no_time() -> None:

@@ -160,8 +160,8 @@ def _diff_line(sign: str, row: int, line: str, other: str, style: Style, gutter:
     pieces = wrapped(line, style, room, WRAPPED_LINES)
     if pieces is None:
         head, tail = _same(other, line)
-        # A line that is new or gone as a whole is shown from its start.
-        first, last = (head, len(line) - tail) if other else (0, 0)
+        # A line that is new or gone as a whole is shown from its start; an old and a new one are cut alike.
+        first, last = (head, max(len(line), len(other)) - tail) if other else (0, 0)
         pieces = [cut_line(line, 0, len(line), first, last, style, room).text]
     for number, piece in enumerate(pieces):
         label = f"{row:>{gutter}}" if number == 0 else " " * gutter
