@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uncuda.findings import Applicability, Category, Finding, Severity, Target, TorchVersion, at_least
+from uncuda.findings import Applicability, Finding, Severity, Target, TorchVersion, at_least
 from uncuda.results import (
     UNPARSABLE,
     Applied,
@@ -154,17 +154,19 @@ def place(lines: Lines, finding: Finding, targets: frozenset[Target] | None) -> 
 
 def unparsable(error: ParseError, lines: Lines) -> Placed:
     """The finding that stands for a text that isn't Python."""
+    from uncuda.rules.housekeeping import UnparsableFile
+
     at = lines.offset(error.row, error.column)
     where = Position(*lines.position(at))
     finding = Finding(
         code=UNPARSABLE,
-        name="unparsable-file",
+        name=UnparsableFile.name,
         message=f"cannot be parsed, so it was not checked: {error.message}",
         start=at,
         end=at,
         symbol="",
-        category=Category.MANDATORY,
-        effort=1,
+        category=UnparsableFile.category,
+        effort=UnparsableFile.effort,
         outcomes={},
     )
     return Placed(finding, Severity.ERROR, where, where)

@@ -17,6 +17,7 @@ from uncuda.engine import check_text, fix_text
 from uncuda.findings import Finding
 from uncuda.layout import Layout
 from uncuda.marks import ties
+from uncuda.results import UNPARSABLE
 from uncuda.rules.base import Bad, Good, Rule
 from uncuda.rules.catalogue import catalogue
 from uncuda.rules.registry import housekeeping_rules
@@ -79,6 +80,7 @@ def test_good_is_left_alone(rule: Rule, good: Good) -> None:
 
 def test_a_file_that_cannot_be_parsed_is_told() -> None:
     [rule] = [rule for rule in RULES if rule.code == "UC000"]
+    assert rule.code == UNPARSABLE
     assert all(check_text(bad.code).error is not None for bad in rule.bad)
     assert all(check_text(good.code).error is None for good in rule.good)
 
