@@ -101,8 +101,7 @@ def _run(arguments: Namespace, outputs: list[tuple[str, Path | None]]) -> int:
         for note in gathered.notes:
             warn(f"uncuda: {visible(note)}")
     if arguments.show_files:
-        write("".join(f"{visible(job.display)}\n" for job in gathered.jobs))
-        return CLEAN
+        return _show_files(gathered, err_style)
     if gathered.searched and not gathered.jobs and not gathered.failures:
         warn(f"uncuda: warning: no Python files under {', '.join(map(visible, gathered.searched))}")
     mode = Mode.DIFF if arguments.diff else Mode.FIX if arguments.fix else Mode.CHECK
@@ -147,6 +146,16 @@ def _run(arguments: Namespace, outputs: list[tuple[str, Path | None]]) -> int:
     if arguments.verbose:
         warn(f"uncuda: {len(results)} files in {time.perf_counter() - begun:.2f} s")
     return FAILURE if failed else _exit_code(arguments, run)
+
+
+def _show_files(gathered: Gathered, err_style: Style) -> int:
+    from uncuda.report.summary import problem_lines
+
+    run = Run(gathered.failures, 0, gathered.root)
+    for line in problem_lines(run, err_style):
+        warn(line)
+    write("".join(f"{visible(job.display)}\n" for job in gathered.jobs))
+    return FAILURE if run.problems else CLEAN
 
 
 def _worth_telling(result: FileResult) -> bool:
@@ -238,7 +247,7 @@ def _report(
                 text = render(name, run, replace(style, width=max(style.width, 40)))
             write(text, stream)
         else:
-            failed |= not _write_report(path, render(name, run, Style(width=120)))
+            failed |= not write_report(path, render(name, run, Style(width=120)))
     if arguments.show_fixes and not run.diffing:
         for line in show_fixes(run, err_style):
             warn(line)
@@ -260,7 +269,8 @@ def _diff_totals(run: Run, style: Style) -> list[str]:
     return [*show_fixes(run, style), f"Would fix {plural(count, 'tie')} in {plural(files, 'file')}."]
 
 
-def _write_report(path: Path, text: str) -> bool:
+def write_report(path: Path, text: str) -> bool:
+    """Writes a report to a file, making its directories; says on standard error why it can't, and gives False."""
     from uncuda.writing import write_atomically
 
     try:

@@ -8,14 +8,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from uncuda.cli.output import write
+from uncuda.findings import Target
+from uncuda.rules.catalogue import pairs
 
 
 @dataclass(frozen=True)
 class _Option:
+    """`listed`: what it takes several of, with commas between."""
+
     names: tuple[str, ...]
     help: str
     takes_value: bool
     choices: tuple[str, ...]
+    listed: tuple[str, ...]
     wants_path: bool
 
 
@@ -43,6 +48,16 @@ def run(arguments: Namespace) -> int:
 _PATH_OPTIONS = frozenset({"--stdin-filename", "--output-file", "--config"})
 
 
+def _listed(metavar: object) -> tuple[str, ...]:
+    if metavar == "TARGETS":
+        return tuple(target.value for target in Target)
+    return ("ALL", *_rules()) if metavar == "RULES" else ()
+
+
+def _rules() -> tuple[str, ...]:
+    return tuple(word for pair in pairs() for word in pair)
+
+
 def _options(made: ArgumentParser) -> Iterator[_Option]:
     for action in made._actions:
         if not action.option_strings or action.help is argparse.SUPPRESS:
@@ -54,6 +69,7 @@ def _options(made: ArgumentParser) -> Iterator[_Option]:
             " ".join((action.help or "").split()).replace("%%", "%"),
             action.nargs != 0,
             choices,
+            _listed(action.metavar),
             bool(_PATH_OPTIONS & set(names)),
         )
 
@@ -97,6 +113,13 @@ def _bash(commands: dict[str, tuple[str, list[_Option], tuple[str, ...]]]) -> st
             f'        {"|".join(o.names)}) COMPREPLY=($(compgen -f -- "$cur")); return ;;'
             for o in options
             if o.wants_path
+        ]
+        # After a comma the next of a list.
+        values += [
+            f"        {'|'.join(o.names)}) COMPREPLY=($(compgen -W {_shell_quoted(' '.join(o.listed))}"
+            ' -P "${cur%"${cur##*,}"}" -- "${cur##*,}")); return ;;'
+            for o in options
+            if o.listed
         ]
         choose = "\n".join(values)
         rest = (
@@ -142,13 +165,11 @@ def _zsh(commands: dict[str, tuple[str, list[_Option], tuple[str, ...]]]) -> str
         for option in options:
             action = ""
             if option.takes_value:
-                inner = (
-                    f"({' '.join(option.choices)})"
-                    if option.choices
-                    else "_files"
-                    if option.wants_path
-                    else ""
-                )
+                inner = "_files" if option.wants_path else ""
+                if option.choices:
+                    inner = f"({' '.join(option.choices)})"
+                elif option.listed:
+                    inner = f"_values -s , word {' '.join(option.listed)}"
                 action = f":value:{inner}"
             for one in option.names:
                 specs.append(_shell_quoted(f"*{one}[{bracket(option.help)}]{action}"))
@@ -178,17 +199,18 @@ def _fish(commands: dict[str, tuple[str, list[_Option], tuple[str, ...]]]) -> st
         return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
     lines = ["# fish completion of uncuda", "complete -c uncuda -n __fish_use_subcommand -f"]
-    for name, (summary, options, words) in commands.items():
+    for name, (summary, options, rest) in commands.items():
         lines.append(f"complete -c uncuda -n __fish_use_subcommand -a {name} -d {quoted(summary)}")
         seen = f"complete -c uncuda -n '__fish_seen_subcommand_from {name}'"
         for option in options:
             flags = "".join(f" -l {n[2:]}" if n.startswith("--") else f" -s {n[1:]}" for n in option.names)
             value = ""
             if option.takes_value:
-                value = f" -x -a {quoted(' '.join(option.choices))}" if option.choices else " -r"
+                words = option.choices or option.listed
+                value = f" -x -a {quoted(' '.join(words))}" if words else " -r"
             lines.append(f"{seen}{flags}{value} -d {quoted(option.help)}")
-        if words:
-            lines.append(f"{seen} -f -a {quoted(' '.join(words))}")
+        if rest:
+            lines.append(f"{seen} -f -a {quoted(' '.join(rest))}")
     return "\n".join(lines) + "\n"
 
 
