@@ -102,15 +102,16 @@ class CudaCustomAutograd(Rule):
         if ctx.is_claimed(node):
             return
         name = amp_name(node.func, ctx)
-        if name in _OLD:
+        if name is not None and name in _OLD:
             if not is_assigned(node.func, ctx):
                 self._report(node, name, ctx, lambda fix: self._call(fix, node, name))
             return
-        if name is None and ctx.qualified(node.func) == "functools.partial" and node.args:
-            name = amp_name(node.args[0].value, ctx)
+        called = name
+        if ctx.qualified(node.func) == "functools.partial" and node.args:
+            called = amp_name(node.args[0].value, ctx)
         kind = argument(node, "device_type")
-        if name in _GENERAL and kind is not None and names_cuda(kind.value):
-            self._report(node, name, ctx, lambda fix: self._literal(fix, kind), kind.value)
+        if called is not None and called in _GENERAL and kind is not None and names_cuda(kind.value):
+            self._report(node, called, ctx, lambda fix: self._literal(fix, kind), kind.value)
 
     def visit_Attribute(self, node: cst.Attribute, ctx: Context) -> None:
         self._mention(node, ctx)
