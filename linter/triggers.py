@@ -129,7 +129,7 @@ def _imported(text: str, start: int, end: int) -> Iterator[str]:
         called = _CALL.match(text, end)
         if called is not None:
             yield called[1]
-        return
+            return
     if start and text[start - 1] in " \t\f\r\n\\":
         source = _FROM.search(text, max(0, start - _LONGEST_FROM), start)
         if source is not None:
