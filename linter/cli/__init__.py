@@ -9,6 +9,7 @@ from uncuda import __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("uncuda.cli.check", "find ties to CUDA, and fix them"),
+    "audit": ("uncuda.cli.audit", "what a move to other hardware takes: verdicts, effort, a plan"),
     "explain": ("uncuda.cli.explain", "a rule's page, or what a torch API does on each target"),
     "config": ("uncuda.cli.config", "every setting in force for a path, and where it comes from"),
     "lsp": ("uncuda.cli.lsp", "the language server, for editors"),

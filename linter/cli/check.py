@@ -110,7 +110,7 @@ def _run(arguments: Namespace, outputs: list[tuple[str, Path | None]]) -> int:
         from uncuda.cache import Cache
 
         cache = Cache.load(gathered.cache_directory)
-    watcher = _watcher(arguments, len(gathered.jobs))
+    watcher = progress(total=len(gathered.jobs), quiet=arguments.quiet)
     runner = Runner(mode, arguments.jobs or default_workers(), cache, watcher.step if watcher else None)
     interrupted = False
     try:
@@ -287,8 +287,9 @@ def write_report(path: Path, text: str) -> bool:
     return True
 
 
-def _watcher(arguments: Namespace, total: int) -> _Watcher | None:
-    if arguments.quiet or total < 2 or not sys.stderr.isatty():
+def progress(*, total: int, quiet: bool) -> _Watcher | None:
+    """A progress bar on a terminal, for more than one file."""
+    if quiet or total < 2 or not sys.stderr.isatty():
         return None
     from uncuda.cli.progress import Progress
 

@@ -1,0 +1,91 @@
+"""The audit as one HTML file: no network, readable in the dark, by keyboard, on paper."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from urllib.parse import quote
+
+from uncuda import __version__
+from uncuda.audit.as_markdown import days
+from uncuda.audit.model import Audit, Remedy, Spot, Verdict
+from uncuda.audit.treemap import treemap
+from uncuda.findings import Outcome, Target
+from uncuda.report.ansi import visible
+
+WIDTH, HEIGHT = 1000, 320
+TREE_ITEMS = 60
+_VERDICT_CLASS = {
+    Verdict.READY: "ready",
+    Verdict.AFTER_FIXES: "fixes",
+    Verdict.WORK: "work",
+    Verdict.BLOCKED: "blocked",
+}
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A rectangle of the treemap with what is written into it."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    spot: Spot
+    label: str
+    level: int
+
+
+def render(audit: Audit) -> str:
+    """The report as text. All text of the checked project is escaped."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["days"] = days
+    environment.filters["visible"] = visible
+    environment.globals.update(
+        Outcome=Outcome, Remedy=Remedy, Target=Target, verdict_class=_VERDICT_CLASS, link=_link
+    )
+    source = files("uncuda.audit").joinpath("report.html.jinja").read_text(encoding="utf-8")
+    open_ties = len(audit.ties) - audit.remedies.get(Remedy.NONE, 0)
+    return environment.from_string(source).render(
+        audit=audit,
+        version=__version__,
+        name=audit.root.name or str(audit.root),
+        open_ties=open_ties,
+        share=round(100 * audit.remedies.get(Remedy.SAFE, 0) / open_ties) if open_ties else 100,
+        tiles=_tiles(audit),
+        width=WIDTH,
+        height=HEIGHT,
+        silent=_once(audit, "silent"),
+        blockers=_once(audit, "blockers"),
+    )
+
+
+def _link(audit: Audit, path: str, row: int) -> str | None:
+    return f"{audit.web}/{quote(path)}#L{row}" if audit.web is not None else None
+
+
+def _once(audit: Audit, field: str) -> list[tuple[object, list[str]]]:
+    """The places that several targets have in common, each with the targets."""
+    found: dict[object, list[str]] = {}
+    for standing in audit.standings:
+        for place in getattr(standing, field):
+            found.setdefault(place, []).append(standing.target.value)
+    return list(found.items())
+
+
+def _tiles(audit: Audit) -> list[Tile]:
+    spots = [spot for spot in audit.hotspots if spot.points > 0][:TREE_ITEMS]
+    top = spots[0].points if spots else 1.0
+    tiles: list[Tile] = []
+    for box in treemap([spot.points for spot in spots], WIDTH, HEIGHT):
+        spot = spots[box.number]
+        room = int(box.width / 7)
+        name = visible(spot.path)
+        label = name if len(name) <= room else visible(spot.path.rpartition("/")[2])
+        shown = label if len(label) <= room and box.height > 16 else ""
+        tiles.append(Tile(box.x, box.y, box.width, box.height, spot, shown, 1 + int(4 * spot.points / top)))
+    return tiles

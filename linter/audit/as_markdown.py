@@ -1,0 +1,127 @@
+"""The audit as Markdown that fits a comment on a pull request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from uncuda.audit.model import Audit, Days, Place, Remedy
+from uncuda.findings import Outcome
+
+LIMIT = 60_000
+"""Comments hold a little more; what doesn't fit is left out, and said so."""
+_SHOWN = 10
+
+
+def render(audit: Audit) -> str:
+    """The report, cut to what fits."""
+    parts = [_head(audit), _targets(audit), _kinds(audit), _silent(audit), _blockers(audit), _plan(audit)]
+    out: list[str] = []
+    size = 0
+    for part in filter(None, parts):
+        if size + len(part) > LIMIT:
+            out.append("*The rest doesn't fit here; see the HTML or JSON report.*\n")
+            break
+        out.append(part)
+        size += len(part)
+    return "\n".join(out)
+
+
+def days(value: Days) -> str:
+    """`3–9 days`, or `none`."""
+    if value.high == 0:
+        return "none"
+    if value.low == value.high:
+        return f"{value.low:g} days"
+    return f"{value.low:g}–{value.high:g} days"
+
+
+def counts(found: Mapping[Outcome, int] | Mapping[Remedy, int]) -> str:
+    """`3 crash, 1 degraded`."""
+    return ", ".join(f"{n} {key.value}" for key, n in found.items())
+
+
+def escaped(text: str) -> str:
+    """Text of the checked project, harmless in a table."""
+    safe = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    for mark in "\\`*_[]|#~":
+        safe = safe.replace(mark, f"\\{mark}")
+    return " ".join(safe.split()).replace("@", "@\u200b")
+
+
+def link(audit: Audit, place: Place) -> str:
+    """A place, linked to the repository's web view where that is known."""
+    text = f"{escaped(place.path)}:{place.row}"
+    if audit.web is None:
+        return text
+    from urllib.parse import quote
+
+    return f"[{text}]({audit.web}/{quote(place.path)}#L{place.row})"
+
+
+def _head(audit: Audit) -> str:
+    name = escaped(audit.root.name or str(audit.root))
+    at = f" at {audit.revision[:10]}" if audit.revision else ""
+    total = len(audit.ties)
+    automatic = audit.remedies.get(Remedy.SAFE, 0)
+    open_ties = total - audit.remedies.get(Remedy.NONE, 0)
+    share = f" {automatic} of {open_ties} that matter are fixed automatically." if open_ties else ""
+    return (
+        f"## CUDA ties of {name}{at}\n\n"
+        f"{total} ties in {audit.files} files.{share} Effort: {audit.points:g} story points, {days(audit.days)}.\n"
+    )
+
+
+def _targets(audit: Audit) -> str:
+    rows = [
+        f"| {escaped(s.title)} | **{s.verdict.value}** | {counts(s.counts)} | {days(s.days)} |"
+        for s in audit.standings
+    ]
+    return "| target | verdict | today | effort |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def _kinds(audit: Audit) -> str:
+    if not audit.kinds:
+        return ""
+    rows = [
+        f"| {row.title} | {row.count} | {counts(row.outcomes)} | {counts(row.remedies)} |"
+        for row in audit.kinds
+    ]
+    return "| kind | ties | worst outcome | undone by |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def _silent(audit: Audit) -> str:
+    seen: dict[tuple[str, int], Place] = {}
+    for standing in audit.standings:
+        for place in standing.silent:
+            seen.setdefault((place.path, place.row), place)
+    return _listed(audit, "Silent: runs on the CPU with no error", list(seen.values()))
+
+
+def _blockers(audit: Audit) -> str:
+    seen: dict[str, Place] = {}
+    for standing in audit.standings:
+        for place in standing.blockers:
+            seen.setdefault(place.text, place)
+    return _listed(audit, "Blockers", list(seen.values()))
+
+
+def _listed(audit: Audit, title: str, places: list[Place]) -> str:
+    if not places:
+        return ""
+    lines = [f"- {link(audit, p)}: {escaped(p.text)}" for p in places[:_SHOWN]]
+    if len(places) > _SHOWN:
+        lines.append(f"- and {len(places) - _SHOWN} more")
+    return f"### {title} ({len(places)})\n\n" + "\n".join(lines) + "\n"
+
+
+def _plan(audit: Audit) -> str:
+    if not audit.plan:
+        return ""
+    out = ["### Plan\n"]
+    for number, phase in enumerate(audit.plan, 1):
+        ties = sum(step.count for step in phase.steps if not step.command)
+        out.append(f"{number}. **{phase.title}** ({ties} items, {days(phase.days)}). {phase.why}")
+        for step in phase.steps:
+            if step.command:
+                out.append(f"   ```console\n   $ {step.command}\n   ```")
+    return "\n".join(out) + "\n"

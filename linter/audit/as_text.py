@@ -1,0 +1,181 @@
+"""The audit in a terminal: short at the top, deep below."""
+
+from __future__ import annotations
+
+import io
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from uncuda.audit.as_markdown import days
+from uncuda.audit.model import Audit, Place, Remedy, Verdict
+from uncuda.findings import Outcome
+from uncuda.report.ansi import Style, visible
+
+_VERDICT = {
+    Verdict.READY: "green",
+    Verdict.AFTER_FIXES: "cyan",
+    Verdict.WORK: "yellow",
+    Verdict.BLOCKED: "red",
+}
+_OUTCOME = {
+    Outcome.CRASH: "red",
+    Outcome.SILENT_CPU: "magenta",
+    Outcome.DEGRADED: "yellow",
+    Outcome.UNKNOWN: "dim",
+    Outcome.HARMLESS: "dim",
+    Outcome.WORKS: "green",
+}
+_SHOWN = 8
+
+
+def render(audit: Audit, style: Style) -> str:
+    """The report for a terminal as wide as `style` says."""
+    out = io.StringIO()
+    console = Console(
+        file=out,
+        width=max(60, style.width),
+        force_terminal=style.color,
+        no_color=not style.color,
+        color_system="standard" if style.color else None,
+        highlight=False,
+        markup=False,
+        legacy_windows=False,
+    )
+    _head(console, audit)
+    _targets(console, audit)
+    if audit.kinds:
+        _kinds(console, audit)
+    _silent(console, audit)
+    _blockers(console, audit)
+    _symbols(console, audit)
+    _spots(console, audit)
+    _plan(console, audit)
+    _foot(console, audit)
+    return out.getvalue()
+
+
+def _table(*columns: str, right: tuple[str, ...] = ()) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    for name in columns:
+        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    return table
+
+
+def _head(console: Console, audit: Audit) -> None:
+    total = len(audit.ties)
+    name = visible(audit.root.name or str(audit.root))
+    entry = f", as reached from {visible(audit.entry)}" if audit.entry else ""
+    console.print(Text(f"What ties {name} to CUDA{entry}", style="bold"))
+    files = f"{audit.files} {'file' if audit.files == 1 else 'files'}"
+    console.print(f"{total} ties in {files}, {audit.lines} lines; torch floor {audit.torch_floor}")
+    open_ties = total - audit.remedies.get(Remedy.NONE, 0)
+    if open_ties:
+        parts = [
+            f"{audit.remedies[r]} {r.value}" for r in Remedy if r is not Remedy.NONE and r in audit.remedies
+        ]
+        safe = audit.remedies.get(Remedy.SAFE, 0)
+        console.print(f"undone by: {', '.join(parts)} ({safe / open_ties:.0%} automatically)")
+        console.print(f"effort: {audit.points:g} story points, {days(audit.days)}")
+    console.print()
+
+
+def _targets(console: Console, audit: Audit) -> None:
+    table = _table("target", "verdict", "today", "effort")
+    for standing in audit.standings:
+        today = Text()
+        for number, (outcome, count) in enumerate(standing.counts.items()):
+            today.append(", " if number else "")
+            today.append(f"{count} {outcome.value}", style=_OUTCOME[outcome])
+        verdict = Text(standing.verdict.value, style=_VERDICT[standing.verdict])
+        table.add_row(standing.target.value, verdict, today, days(standing.days))
+    console.print(table)
+
+
+def _kinds(console: Console, audit: Audit) -> None:
+    table = _table("kind", "ties", "worst outcome", "undone by", right=("ties",))
+    for row in audit.kinds:
+        outcomes = Text(", ").join(Text(f"{n} {o.value}", style=_OUTCOME[o]) for o, n in row.outcomes.items())
+        table.add_row(
+            row.title, str(row.count), outcomes, ", ".join(f"{n} {r.value}" for r, n in row.remedies.items())
+        )
+    console.print(table)
+
+
+def _places(console: Console, title: str, style: str, places: list[Place]) -> None:
+    if not places:
+        return
+    console.print(Text(f"{title} ({len(places)})", style=style))
+    for place in places[:_SHOWN]:
+        console.print(Text(f"  {visible(place.path)}:{place.row}  {visible(place.text)}"), soft_wrap=False)
+    if len(places) > _SHOWN:
+        console.print(f"  and {len(places) - _SHOWN} more")
+    console.print()
+
+
+def _silent(console: Console, audit: Audit) -> None:
+    seen = {(p.path, p.row): p for s in audit.standings for p in s.silent}
+    _places(console, "Silent: runs on the CPU with no error", "bold magenta", list(seen.values()))
+
+
+def _blockers(console: Console, audit: Audit) -> None:
+    seen = {p.text: p for s in audit.standings for p in s.blockers}
+    _places(console, "Blockers", "bold red", list(seen.values()))
+
+
+def _symbols(console: Console, audit: Audit) -> None:
+    rows = audit.apis[:12]
+    if not rows:
+        return
+    table = _table("used most", "times", "instead", right=("times",))
+    for row in rows:
+        table.add_row(visible(row.symbol), str(row.count), Text(visible(row.replacement), style="dim"))
+    console.print(table)
+
+
+def _spots(console: Console, audit: Audit) -> None:
+    rows = audit.hotspots[:8]
+    if len(rows) < 2:
+        return
+    table = _table("most work in", "ties", "points", right=("ties", "points"))
+    for row in rows:
+        table.add_row(visible(row.path), str(row.ties), f"{row.points:g}")
+    console.print(table)
+
+
+def _plan(console: Console, audit: Audit) -> None:
+    if not audit.plan:
+        return
+    console.print(Text("Plan", style="bold"))
+    for number, phase in enumerate(audit.plan, 1):
+        steps = [s for s in phase.steps if not s.command]
+        count = sum(s.count for s in steps)
+        console.print(
+            Text.assemble(
+                f"{number}. ",
+                (phase.title, "bold"),
+                f"  {count} items, {phase.points:g} points, {days(phase.days)}",
+            )
+        )
+        for step in phase.steps:
+            if step.command:
+                console.print(Text(f"   $ {step.command}", style="cyan"))
+        for step in steps[:4]:
+            detail = f": {visible(step.detail)}" if step.detail else ""
+            console.print(
+                Text(f"   {step.count} × {visible(step.title)}{detail}", style="dim"),
+                overflow="ellipsis",
+                no_wrap=True,
+            )
+        if len(steps) > 4:
+            console.print(Text(f"   and {len(steps) - 4} more", style="dim"))
+    console.print()
+
+
+def _foot(console: Console, audit: Audit) -> None:
+    if not audit.ties:
+        console.print(Text("Nothing ties this project to CUDA.", style="green"))
+        return
+    console.print(Text("How effort is counted: " + " ".join(audit.assumptions), style="dim"))

@@ -1,0 +1,124 @@
+"""Looks at everything in a project that an audit speaks of."""
+
+from __future__ import annotations
+
+import subprocess
+from argparse import Namespace
+from pathlib import Path
+
+from uncuda.audit.build import build
+from uncuda.audit.model import Audit
+from uncuda.findings import Target
+
+
+class AuditError(Exception):
+    """The audit can't be made; the message says why and what to do."""
+
+
+def collect(arguments: Namespace) -> Audit:
+    """Checks what the arguments name, and audits it. Raises AuditError or SettingsError."""
+    from uncuda.cli.check import progress
+    from uncuda.cli.plan import gather
+    from uncuda.runner import Mode, Runner, default_workers
+
+    paths = arguments.paths or ["."]
+    arguments.paths = paths
+    gathered = gather(arguments, None)
+    jobs = gathered.jobs
+    if arguments.entry is not None:
+        from uncuda.audit.reach import reached
+
+        entry = Path(arguments.entry)
+        if not entry.is_file():
+            raise AuditError(f"--entry: there is no file {arguments.entry}")
+        kept = reached(entry, [job.path for job in jobs])
+        jobs = [job for job in jobs if job.path.resolve() in kept]
+    if not jobs and not gathered.failures:
+        raise AuditError(f"there is nothing to look at in {', '.join(paths)}")
+    cache = None
+    if gathered.cache_directory is not None:
+        from uncuda.cache import Cache
+
+        cache = Cache.load(gathered.cache_directory)
+    watcher = progress(total=len(jobs), quiet=arguments.quiet)
+    runner = Runner(Mode.CHECK, arguments.jobs or default_workers(), cache, watcher.step if watcher else None)
+    try:
+        results = [*gathered.failures, *runner.run(jobs)]
+    finally:
+        if watcher is not None:
+            watcher.stop()
+    floors = sorted({job.profile.torch_floor for job in jobs})
+    targets = jobs[0].profile.targets if jobs else None
+    chosen = [t for t in Target if targets is None or t in targets]
+    revision, web = repository(gathered.root)
+    return build(
+        results,
+        root=gathered.root,
+        paths=paths,
+        targets=chosen,
+        torch_floor=", ".join(".".join(map(str, f)) for f in floors),
+        files=len(jobs),
+        lines=sum(_lines(job.path) for job in jobs),
+        entry=arguments.entry,
+        revision=revision,
+        web=web,
+    )
+
+
+def _lines(path: Path) -> int:
+    try:
+        return path.read_bytes().count(b"\n")
+    except OSError:
+        return 0
+
+
+_WEB = {
+    "github.com": "/blob/",
+    "gitlab.com": "/-/blob/",
+    "codeberg.org": "/src/commit/",
+    "gitee.com": "/blob/",
+}
+
+
+def repository(root: Path) -> tuple[str | None, str | None]:
+    """The revision that is checked out in `root`, and the address of its files on the web, as far as known.
+
+    Only git itself is asked, with the project's own hooks and helpers switched off.
+    """
+    revision = _git(root, "rev-parse", "HEAD")
+    if revision is None:
+        return None, None
+    remote = _git(root, "remote", "get-url", "origin") or ""
+    prefix = _git(root, "rev-parse", "--show-prefix") or ""
+    return revision, web_address(remote, revision, prefix)
+
+
+def web_address(remote: str, revision: str, prefix: str = "") -> str | None:
+    """The address of a revision's files on the host of `remote`; None for hosts whose layout isn't known."""
+    address = remote.removesuffix(".git").rstrip("/")
+    if address.startswith("git@"):
+        host, _, path = address.removeprefix("git@").partition(":")
+    elif "://" in address:
+        host, _, path = address.partition("://")[2].partition("/")
+        host = host.rpartition("@")[2]
+    else:
+        return None
+    way = _WEB.get(host)
+    if way is None or not path:
+        return None
+    return f"https://{host}/{path}{way}{revision}/{prefix}".rstrip("/")
+
+
+def _git(root: Path, *words: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", *words],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

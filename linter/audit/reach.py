@@ -1,0 +1,93 @@
+"""Which files of a project a program reaches by its imports. Nothing is imported: the text is read."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from uncuda.source import SourceError, decode
+
+
+def reached(entry: Path, files: Iterable[Path]) -> frozenset[Path]:
+    """The resolved paths among `files` that `entry` reaches, itself included.
+
+    A module is looked for beside the importing file, and from every directory above it that holds project
+    files. Imports inside functions count; those by `importlib.import_module("name")` with a literal too.
+    """
+    known = {path.resolve() for path in files}
+    start = entry.resolve()
+    known.add(start)
+    roots = _roots(known)
+    seen: set[Path] = set()
+    waiting = [start]
+    while waiting:
+        path = waiting.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        for level, name in _imports(path):
+            waiting.extend(p for p in _files(level, name, path, roots) if p in known)
+    return frozenset(seen)
+
+
+def _roots(files: set[Path]) -> list[Path]:
+    """Directories from which absolute imports may start: those that aren't packages themselves."""
+    found: set[Path] = set()
+    for path in files:
+        directory = path.parent
+        while (directory / "__init__.py").is_file() and directory.parent != directory:
+            directory = directory.parent
+        found.add(directory)
+    return sorted(found)
+
+
+def _imports(path: Path) -> Iterator[tuple[int, str]]:
+    """(number of leading dots, dotted name) of everything that a file imports, names of `from` as well."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(decode(path.read_bytes()).text)
+    except (OSError, SourceError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                for alias in names:
+                    yield 0, alias.name
+            case ast.ImportFrom(module=module, names=names, level=level):
+                base = module or ""
+                yield level, base
+                for alias in names:
+                    yield level, f"{base}.{alias.name}".lstrip(".")
+            case ast.Call(func=func, args=[ast.Constant(value=str(name)), *_]) if _imports_by_name(func):
+                yield 0, name
+            case _:
+                pass
+
+
+def _imports_by_name(func: ast.expr) -> bool:
+    last = func.attr if isinstance(func, ast.Attribute) else func.id if isinstance(func, ast.Name) else ""
+    return last in ("import_module", "__import__")
+
+
+def _files(level: int, name: str, path: Path, roots: list[Path]) -> Iterator[Path]:
+    if level:
+        base = path.parent
+        for _ in range(level - 1):
+            base = base.parent
+        starts = [base]
+    else:
+        starts = [path.parent, *roots]
+    parts = [part for part in name.split(".") if part]
+    for start in starts:
+        here = start
+        for number, part in enumerate(parts):
+            here = here / part
+            if number < len(parts) - 1 or here.is_dir():
+                yield here / "__init__.py"
+        if parts:
+            yield here.with_suffix(".py") if here.suffix == "" else here.parent / f"{here.name}.py"
+        else:
+            yield start / "__init__.py"
