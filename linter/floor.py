@@ -16,18 +16,22 @@ SUPPOSED: TorchVersion = (2, 6)
 """The floor where a project names none: the first torch with torch.accelerator. Fixes need no more than that,
 and no question has to be asked; what newer releases add is written only for projects that ask for them."""
 
+_SUPPOSED = "supposed: "
 _PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """A torch release, where it comes from (`requirements.txt:3`, an option, …) and what is written there."""
+    """A torch release, where it comes from (`requirements.txt:3`, an option, `supposed: …`) and what is written
+    there."""
 
     version: TorchVersion
     origin: str
     text: str = ""
 
     def __str__(self) -> str:
+        if self.origin.startswith(_SUPPOSED):
+            return f"{dotted(self.version)}, {self.origin}"
         says = f" ({self.text})" if self.text else ""
         return f"{dotted(self.version)}, from {self.origin}{says}"
 
@@ -74,8 +78,8 @@ class Floors:
                     return Floor(lowest.range.below, _place(lowest), lowest.text)
             nameless = nameless or next(iter(said), None)
         if nameless is not None:
-            return Floor(SUPPOSED, f"supposition: {_place(nameless)} names no lowest torch")
-        return Floor(SUPPOSED, "supposition: no requirement of torch was found")
+            return Floor(SUPPOSED, f"{_SUPPOSED}{_place(nameless)} names no lowest torch")
+        return Floor(SUPPOSED, f"{_SUPPOSED}no requirement of torch was found")
 
     def _mentions(self, directory: str) -> Sequence[Mention]:
         known = self._read.get(directory)

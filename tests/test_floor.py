@@ -188,7 +188,7 @@ def test_files(project: Path, name: str, text: str, version: tuple[int, int] | N
     found = floor("pkg")
     if version is None:
         assert found.version == SUPPOSED
-        assert found.origin == "supposition: no requirement of torch was found"
+        assert found.origin == "supposed: no requirement of torch was found"
     else:
         assert found.version == version
         assert found.origin == f"{name}:{row}"
@@ -236,7 +236,7 @@ def test_the_lowest_of_one_kind_counts(project: Path) -> None:
 
 def test_a_name_without_a_version_supposes(project: Path) -> None:
     write(project, {"requirements.txt": "torch\n"})
-    assert floor() == Floor(SUPPOSED, "supposition: requirements.txt:1 names no lowest torch")
+    assert floor() == Floor(SUPPOSED, "supposed: requirements.txt:1 names no lowest torch")
 
 
 def test_only_an_end_means_the_last_before_it(project: Path) -> None:

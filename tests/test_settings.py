@@ -341,7 +341,7 @@ def test_config_as_json(cli: Cli, project: Path) -> None:
     assert list(data["settings"]) == list(KEYS)
     plain_data = json.loads(cli("config", "--output-format", "json").out)
     assert plain_data["settings_file"] is None
-    assert plain_data["torch_floor"]["origin"].startswith("supposition: ")
+    assert plain_data["torch_floor"]["origin"].startswith("supposed: ")
 
 
 def test_config_of_nothing_and_of_nonsense(cli: Cli, project: Path) -> None:
