@@ -165,7 +165,7 @@ def package_blocks(package: Package) -> list[Block]:
     potential = ", works without it and lacks kernels then" if package.potential else ""
     return [
         Heading(package.import_name, 1),
-        Paragraph(f"A package for {package.category}; {needs[package.cuda_only]}{potential}."),
+        Paragraph(f"A package that {needs[package.cuda_only]}{potential}. Category: {package.category}."),
         Table(("target", "outcome", "what there is"), rows),
         *([Paragraph(f"{sentence(package.note)}.")] if package.note else []),
         Facts(list(_package_facts(package))),

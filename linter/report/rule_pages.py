@@ -21,7 +21,7 @@ from uncuda.report.blocks import (
     sentence,
 )
 from uncuda.results import dotted
-from uncuda.rules.base import Bad, Rule
+from uncuda.rules.base import Rule
 
 EXAMPLES = 3
 """So many examples of each kind are on a page, unless all are asked for."""
@@ -66,7 +66,9 @@ def rule_blocks(rule: Rule, *, examples: int = EXAMPLES, outcomes: bool = False)
         for bad in rule.bad[:examples]:
             blocks += [Code(bad.code, bad.fixed)]
             if bad.fixed is not None:
-                blocks.append(Paragraph(f"({_trust(bad)})"))
+                # Rules that the walk doesn't run have nothing to do with torch.
+                since = f", torch {dotted(bad.floor)} or later" if rule.handlers() else ""
+                blocks.append(Paragraph(f"({bad.applicability.value} fix{since})"))
     if rule.good:
         blocks.append(Heading("Left alone"))
         for good in rule.good[:examples]:
@@ -77,10 +79,6 @@ def rule_blocks(rule: Rule, *, examples: int = EXAMPLES, outcomes: bool = False)
     if rule.sources:
         blocks += [Heading("Sources"), Bullets(rule.sources)]
     return blocks
-
-
-def _trust(bad: Bad) -> str:
-    return f"{bad.applicability.value} fix, torch {dotted(bad.floor)} or later"
 
 
 def rule_outcomes(rule: Rule) -> list[tuple[list[str], Outcomes]]:
