@@ -9,13 +9,14 @@ import libcst as cst
 
 from uncuda.bindings import names_read
 from uncuda.context import Context
-from uncuda.walk import is_text_statement, walk
+from uncuda.findings import Outcome
+from uncuda.walk import children, is_text_statement, walk
 
 _WORDS = re.compile(
     r"cuda|cudnn|nccl|nvtx|nvml|nvidia|triton|apex|flash_attn|xformers|tensorrt|cupy|bitsandbytes", re.I
 )
-# Reported nowhere and harmless everywhere: a guard around them needs no second look.
-_HARMLESS = re.compile(r"\b(?:torch\.backends\.)?cudnn\.(?:benchmark|deterministic|enabled|allow_tf32)\b")
+# Among these are flags that do no harm on any device: a guard around them needs no second look.
+_BACKENDS = ("torch.backends.cudnn.", "torch.backends.cuda.")
 
 
 def mentions_cuda(nodes: Iterable[cst.CSTNode], ctx: Context, ignore: Iterable[str] = ()) -> bool:
@@ -23,17 +24,33 @@ def mentions_cuda(nodes: Iterable[cst.CSTNode], ctx: Context, ignore: Iterable[s
     this file that is? `ignore`: names that don't count."""
     skipped = frozenset(ignore)
     for top in nodes:
-        for node in walk(top):
+        stack = [top]
+        while stack:
+            node = stack.pop()
+            if isinstance(node, cst.Attribute) and _does_no_harm(node, ctx):
+                continue
+            stack.extend(reversed(tuple(children(node))))
             if isinstance(node, cst.Name) and node.value not in skipped:
                 if _WORDS.search(node.value) or _stands_for_cuda(node.value, ctx):
                     return True
             elif isinstance(node, cst.Attribute):
                 if _WORDS.search(node.attr.value):
-                    return not _HARMLESS.search(ctx.code(node)) or mentions_cuda([], ctx)
+                    return True
             elif isinstance(node, (cst.SimpleString, cst.FormattedStringText)):
                 if re.search(r"\bcuda\b|nccl|nvidia-smi|CUDA_", node.value) and not _is_message(node, top):
                     return True
     return False
+
+
+def _does_no_harm(node: cst.Attribute, ctx: Context) -> bool:
+    """Is this a flag such as `torch.backends.cudnn.benchmark`, which does nothing where there is no CUDA?"""
+    from uncuda.rules.knowledge import lookup
+
+    name = ctx.qualified(node)
+    if name is None or not name.startswith(_BACKENDS):
+        return False
+    found = lookup(name)
+    return found is not None and set(found.outcomes.values()) <= {Outcome.HARMLESS, Outcome.WORKS}
 
 
 def _is_message(node: cst.CSTNode, top: cst.CSTNode) -> bool:
