@@ -53,7 +53,7 @@ def render(audit: Audit) -> str:
     return environment.from_string(source).render(
         audit=audit,
         version=__version__,
-        name=audit.root.name or str(audit.root),
+        name=audit.name,
         open_ties=open_ties,
         share=round(100 * audit.remedies.get(Remedy.SAFE, 0) / open_ties) if open_ties else 100,
         tiles=_tiles(audit),

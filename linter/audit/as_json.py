@@ -20,7 +20,7 @@ def content(audit: Audit) -> dict[str, Any]:
         "format": FORMAT,
         "tool": {"name": "uncuda", "version": __version__},
         "project": {
-            "root": audit.root.name,
+            "name": audit.name,
             "revision": audit.revision,
             "entry": audit.entry,
             "torch_floor": audit.torch_floor,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from uncuda.audit.model import Audit, Days, Place, Remedy
@@ -40,12 +41,24 @@ def counts(found: Mapping[Outcome, int] | Mapping[Remedy, int]) -> str:
     return ", ".join(f"{n} {key.value}" for key, n in found.items())
 
 
+_CODE = re.compile(r"`([^`]+)`")
+
+
 def escaped(text: str) -> str:
-    """Text of the checked project, harmless in a table."""
+    """Text of the checked project, harmless in a table; what stands in backquotes stays code."""
+    out: list[str] = []
+    at = 0
+    for found in _CODE.finditer(text):
+        out += [_plain(text[at : found.start()]), f"<code>{_plain(found[1])}</code>"]
+        at = found.end()
+    return "".join([*out, _plain(text[at:])])
+
+
+def _plain(text: str) -> str:
     safe = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     for mark in "\\`*_[]|#~":
         safe = safe.replace(mark, f"\\{mark}")
-    return " ".join(safe.split()).replace("@", "@\u200b")
+    return re.sub(r"\s+", " ", safe).replace("@", "@\u200b")
 
 
 def link(audit: Audit, place: Place) -> str:
@@ -59,7 +72,7 @@ def link(audit: Audit, place: Place) -> str:
 
 
 def _head(audit: Audit) -> str:
-    name = escaped(audit.root.name or str(audit.root))
+    name = escaped(audit.name)
     at = f" at {audit.revision[:10]}" if audit.revision else ""
     total = len(audit.ties)
     automatic = audit.remedies.get(Remedy.SAFE, 0)

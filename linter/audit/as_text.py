@@ -64,9 +64,14 @@ def _table(*columns: str, right: tuple[str, ...] = ()) -> Table:
     return table
 
 
+def _print(console: Console, table: Table) -> None:
+    console.print(table)
+    console.print()
+
+
 def _head(console: Console, audit: Audit) -> None:
     total = len(audit.ties)
-    name = visible(audit.root.name or str(audit.root))
+    name = visible(audit.name)
     entry = f", as reached from {visible(audit.entry)}" if audit.entry else ""
     console.print(Text(f"What ties {name} to CUDA{entry}", style="bold"))
     files = f"{audit.files} {'file' if audit.files == 1 else 'files'}"
@@ -91,7 +96,7 @@ def _targets(console: Console, audit: Audit) -> None:
             today.append(f"{count} {outcome.value}", style=_OUTCOME[outcome])
         verdict = Text(standing.verdict.value, style=_VERDICT[standing.verdict])
         table.add_row(standing.target.value, verdict, today, days(standing.days))
-    console.print(table)
+    _print(console, table)
 
 
 def _kinds(console: Console, audit: Audit) -> None:
@@ -101,7 +106,7 @@ def _kinds(console: Console, audit: Audit) -> None:
         table.add_row(
             row.title, str(row.count), outcomes, ", ".join(f"{n} {r.value}" for r, n in row.remedies.items())
         )
-    console.print(table)
+    _print(console, table)
 
 
 def _places(console: Console, title: str, style: str, places: list[Place]) -> None:
@@ -132,7 +137,7 @@ def _symbols(console: Console, audit: Audit) -> None:
     table = _table("used most", "times", "instead", right=("times",))
     for row in rows:
         table.add_row(visible(row.symbol), str(row.count), Text(visible(row.replacement), style="dim"))
-    console.print(table)
+    _print(console, table)
 
 
 def _spots(console: Console, audit: Audit) -> None:
@@ -142,7 +147,7 @@ def _spots(console: Console, audit: Audit) -> None:
     table = _table("most work in", "ties", "points", right=("ties", "points"))
     for row in rows:
         table.add_row(visible(row.path), str(row.ties), f"{row.points:g}")
-    console.print(table)
+    _print(console, table)
 
 
 def _plan(console: Console, audit: Audit) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from uncuda.audit import judge
 from uncuda.audit.effort import ASSUMPTIONS, days
-from uncuda.audit.model import Audit, Place, Remedy, Tie
+from uncuda.audit.model import Audit, Remedy, Tie
 from uncuda.findings import Category, Target
 from uncuda.results import FileResult
 
@@ -18,6 +18,7 @@ def build(
     results: Sequence[FileResult],
     *,
     root: Path,
+    name: str,
     paths: Sequence[str],
     targets: Sequence[Target],
     torch_floor: str,
@@ -42,6 +43,7 @@ def build(
     kinds = ("packages", "kernels", "deployment", "process")
     return Audit(
         root=root,
+        name=name,
         targets=tuple(targets),
         torch_floor=torch_floor,
         files=files,
@@ -68,6 +70,3 @@ def build(
         web=web,
         suppressed=sum(r.suppressed for r in results),
     )
-
-
-__all__ = ["Place", "build"]

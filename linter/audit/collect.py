@@ -54,6 +54,7 @@ def collect(arguments: Namespace) -> Audit:
     return build(
         results,
         root=gathered.root,
+        name=_name(gathered.root, paths),
         paths=paths,
         targets=chosen,
         torch_floor=", ".join(".".join(map(str, f)) for f in floors),
@@ -63,6 +64,13 @@ def collect(arguments: Namespace) -> Audit:
         revision=revision,
         web=web,
     )
+
+
+def _name(root: Path, paths: list[str]) -> str:
+    """What a report calls the project: the directory that was named, else the one it was started in."""
+    if len(paths) == 1 and (root / paths[0]).is_dir():
+        return (root / paths[0]).resolve().name or str(root)
+    return root.name or str(root)
 
 
 def _lines(path: Path) -> int:

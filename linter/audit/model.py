@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
@@ -158,6 +158,8 @@ class Audit:
     """The whole report."""
 
     root: Path
+    """What the ties' paths are relative to."""
+    name: str
     targets: tuple[Target, ...]
     torch_floor: str
     files: int
@@ -187,4 +189,3 @@ class Audit:
     web: str | None = None
     """The address of the repository's files at this revision, when the remote is known."""
     suppressed: int = 0
-    source: dict[str, str] = field(default_factory=dict)

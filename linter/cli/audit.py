@@ -51,6 +51,7 @@ def parser() -> ArgumentParser:
     made.add_argument("--entry", metavar="FILE", help="only what this program reaches by its imports")
     made.add_argument(
         "--fail-on",
+        dest="verdict",
         choices=tuple(VERDICTS)[1:],
         help="exit with 1 when a target needs fixes, needs work, or is blocked",
     )
@@ -128,11 +129,11 @@ def run(arguments: Namespace) -> int:
             failed |= not write_report(path, _render(name, audit, Style(width=120)))
     if failed or audit.problems:
         return FAILURE
-    if arguments.fail_on is not None:
+    if arguments.verdict is not None:
         from uncuda.audit.model import Verdict
 
         order = (Verdict.READY, Verdict.AFTER_FIXES, Verdict.WORK, Verdict.BLOCKED)
-        if any(order.index(s.verdict) >= VERDICTS[arguments.fail_on] for s in audit.standings):
+        if any(order.index(s.verdict) >= VERDICTS[arguments.verdict] for s in audit.standings):
             return FINDINGS
     return CLEAN
 

@@ -1,0 +1,256 @@
+"""The audit, used as a lead uses it: one command on a small project, in every format."""
+
+from __future__ import annotations
+
+import html.parser
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from uncuda.audit.collect import web_address
+from uncuda.audit.effort import days
+from uncuda.audit.kinds import KINDS, kind_of
+from uncuda.audit.reach import reached
+from uncuda.audit.treemap import treemap
+from uncuda.rules.catalogue import catalogue
+
+TRAIN = """\
+import torch
+import flash_attn
+from helpers import make
+
+device = "cuda" if torch.cuda.is_available() else "cpu"
+model = make().cuda()
+torch.cuda.synchronize()
+torch.backends.cudnn.benchmark = True
+"""
+HELPERS = "import torch\n\n\ndef make():\n    return torch.nn.Linear(2, 2)\n"
+UNUSED = "import torch\n\nx = torch.ones(1).cuda()\n"
+NASTY = (
+    "import torch\n\nx = torch.ones(1, device='cuda'); y = f('</script><script>alert(1)</script>').cuda()\n"
+)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    root = tmp_path / "proj"
+    root.mkdir()
+    (root / "requirements.txt").write_text("torch>=2.6\n")
+    (root / "train.py").write_text(TRAIN)
+    (root / "helpers.py").write_text(HELPERS)
+    (root / "unused.py").write_text(UNUSED)
+    return root
+
+
+def audit(root: Path, *words: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "uncuda", "audit", "--no-cache", *words],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == expect, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def report(root: Path, *words: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(audit(root, "--output-format", "json", *words).stdout)
+    return content
+
+
+def test_json_has_the_published_shape(project: Path) -> None:
+    schema = json.loads((Path(__file__).parent.parent / "linter/audit/audit.schema.json").read_text())
+    content = report(project)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(content, schema)
+    content["surprise"] = 1
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(content, schema)
+
+
+def test_verdicts(project: Path) -> None:
+    content = report(project)
+    verdicts = {t["target"]: t["verdict"] for t in content["targets"]}
+    assert verdicts["mps"] == "blocked"
+    assert [b["path"] for t in content["targets"] if t["target"] == "mps" for b in t["blockers"]] == [
+        "train.py"
+    ]
+    (project / "train.py").write_text(TRAIN.replace("import flash_attn\n", ""))
+    assert {t["verdict"] for t in report(project, "--target", "ascend")["targets"]} == {"work needed"}
+    (project / "train.py").write_text("import torch\n\ntorch.cuda.synchronize()\n")
+    (project / "unused.py").unlink()
+    assert {t["verdict"] for t in report(project, "--target", "ascend")["targets"]} == {
+        "ready after automatic fixes"
+    }
+    assert {t["verdict"] for t in report(project, "--target", "rocm")["targets"]} == {"ready"}
+
+
+def test_silent_ties_come_first_and_cudnn_flags_cost_nothing(project: Path) -> None:
+    content = report(project, "--target", "xpu")
+    (xpu,) = content["targets"]
+    assert [p["row"] for p in xpu["silent"]] == [5]
+    flags = [t for t in content["ties"] if t["symbol"].startswith("torch.backends.cudnn")]
+    assert [t["remedy"] for t in flags] == ["nothing to do"]
+    text = audit(project, "--target", "xpu").stdout
+    assert text.index("Silent") < text.index("Plan")
+
+
+def test_the_plan_ends_with_verification_and_adds_up(project: Path) -> None:
+    content = report(project)
+    titles = [phase["title"] for phase in content["plan"]]
+    assert titles[0] == "Now, automatically"
+    assert titles[-1] == "Verification"
+    assert "Packages to swap" in titles
+    assert content["effort"]["points"] == pytest.approx(sum(p["points"] for p in content["plan"]), abs=0.02)
+    assert any("--fix" in step["command"] for step in content["plan"][0]["steps"])
+    low, high = content["effort"]["days"]
+    assert 0 < low < high
+
+
+def test_only_what_the_entry_reaches(project: Path) -> None:
+    paths = {t["path"] for t in report(project, "--entry", "train.py")["ties"]}
+    assert paths == {"train.py"}
+    assert "unused.py" in {t["path"] for t in report(project)["ties"]}
+
+
+def test_reach_follows_packages_relative_and_lazy_imports(tmp_path: Path) -> None:
+    files = {
+        "main.py": "from pkg import a\nimport importlib\nm = importlib.import_module('plug')\n",
+        "plug.py": "",
+        "pkg/__init__.py": "",
+        "pkg/a.py": "def f():\n    from .sub.b import c\n",
+        "pkg/sub/__init__.py": "from . import d\n",
+        "pkg/sub/b.py": "",
+        "pkg/sub/d.py": "from ..e import x\n",
+        "pkg/e.py": "",
+        "pkg/never.py": "",
+        "other.py": "import main\n",
+    }
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    found = reached(tmp_path / "main.py", [tmp_path / name for name in files])
+    assert {str(p.relative_to(tmp_path.resolve())) for p in found} == set(files) - {
+        "pkg/never.py",
+        "other.py",
+    }
+
+
+class _Reader(html.parser.HTMLParser):
+    """Counts the tags of a page and finds what is loaded from elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: dict[str, int] = {}
+        self.loaded: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] = self.tags.get(tag, 0) + 1
+        self.loaded += [v or "" for k, v in attrs if k == "src" or (k == "href" and tag == "link")]
+
+
+def test_html_is_one_file_and_escapes_the_project(project: Path) -> None:
+    (project / "nasty.py").write_text(NASTY)
+    (project / "<img src=x onerror=alert(1)>.py").write_text(UNUSED)
+    audit(project, "--output-file", "html=out.html")
+    text = (project / "out.html").read_text()
+    page = _Reader()
+    page.feed(text)
+    assert page.tags["script"] == 1
+    assert "img" not in page.tags
+    assert page.loaded == []
+    assert "alert(1)</script>" not in text
+    assert "default-src 'none'" in text
+
+
+def test_markdown_escapes_the_project_and_fits_a_comment(project: Path) -> None:
+    (project / "a|b](http:evil) @all.py").write_text(UNUSED)
+    for number in range(400):
+        (project / f"m{number}.py").write_text(TRAIN)
+    text = audit(project, "--output-format", "markdown").stdout
+    assert len(text) < 65_000
+    assert "](http:" not in text
+    assert "@all" not in text
+    assert "|b" not in text.replace("\\|b", "")
+
+
+def test_sarif_and_terminal(project: Path) -> None:
+    done = audit(project, "--output-format", "terminal", "--output-file", "sarif=out.sarif")
+    sarif = json.loads((project / "out.sarif").read_text())
+    assert sarif["version"] == "2.1.0"
+    assert len(sarif["runs"][0]["results"]) == len(report(project)["ties"])
+    assert "\x1b[" not in done.stdout
+    assert "\x1b[" in audit(project, "--color", "always").stdout
+
+
+def test_fail_on(project: Path) -> None:
+    audit(project)
+    audit(project, "--fail-on", "blocked", expect=1)
+    audit(project, "--target", "rocm", "--fail-on", "blocked")
+    audit(project, "--fail-on", "nonsense", expect=2)
+
+
+def test_compare(project: Path) -> None:
+    audit(project, "--output-file", "json=old.json")
+    (project / "unused.py").unlink()
+    (project / "train.py").write_text(TRAIN + "torch.cuda.empty_cache()\n")
+    text = audit(project, "--compare", "old.json").stdout
+    assert "1 ties gone, 1 new" in text
+    assert "new: train.py UC211 torch.cuda.empty_cache" in text
+    (project / "old.json").write_text("{}")
+    assert "not a report" in audit(project, "--compare", "old.json", expect=2).stderr
+    assert "No such file" in audit(project, "--compare", "gone.json", expect=2).stderr
+
+
+def test_bad_input(tmp_path: Path) -> None:
+    assert "nothing to look at" in audit(tmp_path, expect=2).stderr
+    (tmp_path / "bad.py").write_bytes(b"\xff\xfe\x00 cuda")
+    (tmp_path / "good.py").write_text(UNUSED)
+    done = audit(tmp_path, "--output-format", "json", expect=2)
+    content = json.loads(done.stdout)
+    assert [p["path"] for p in content["problems"]] == ["bad.py"]
+    assert [t["path"] for t in content["ties"]] == ["good.py"]
+    assert "FORMAT=PATH" in audit(tmp_path, "--output-file", "nonsense", expect=2).stderr
+    assert "there is no file" in audit(tmp_path, "--entry", "gone.py", expect=2).stderr
+
+
+def test_every_rule_has_a_kind_of_its_own() -> None:
+    assert {kind_of(info.code) for info in catalogue() if not info.housekeeping} <= set(KINDS[:-1])
+    assert kind_of("UC101").key == "moves"
+    assert kind_of("UC104").key == "device-text"
+
+
+def test_web_addresses() -> None:
+    assert web_address("git@github.com:a/b.git", "abc") == "https://github.com/a/b/blob/abc"
+    assert web_address("https://user:secret@gitlab.com/a/b/c.git", "abc", "sub/") == (
+        "https://gitlab.com/a/b/c/-/blob/abc/sub"
+    )
+    assert web_address("/srv/git/b", "abc") is None
+    assert web_address("https://git.example.org/a/b", "abc") is None
+
+
+def test_treemap_fills_the_area() -> None:
+    weights = [50.0, 20, 20, 5, 3, 1, 1, 0]
+    boxes = treemap(weights, 100, 40)
+    assert len(boxes) == 7
+    assert sum(b.width * b.height for b in boxes) == pytest.approx(4000)
+    for box in boxes:
+        assert box.width * box.height == pytest.approx(40 * weights[box.number])
+        assert box.x >= 0
+        assert box.x + box.width <= 100.001
+        assert box.y + box.height <= 40.001
+    assert treemap([], 10, 10) == []
+
+
+def test_days_are_a_range() -> None:
+    assert days(0).high == 0
+    assert (days(10).low, days(10).high) == (2.5, 7.5)
