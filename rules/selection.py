@@ -328,6 +328,14 @@ class CudaAvailable(Rule):
             run="f(torch.nn.Linear(1, 1), 'cpu')",
         ),
         Bad(
+            "import torch\n\n\ndef f(model, device):\n    if torch.cuda.is_available():\n        model.to(device)\n"
+            "        torch.backends.cudnn.benchmark = True\n",
+            "import torch\n\n\ndef f(model, device):\n    if torch.accelerator.is_available():\n        model.to(device)\n"
+            "        torch.backends.cudnn.benchmark = True\n",
+            run="f(torch.nn.Linear(1, 1), 'cpu')",
+            id="harmless-flag",
+        ),
+        Bad(
             'import torch\n\nprint(f"GPU: {torch.cuda.is_available()}")\n',
             'import torch\n\nprint(f"GPU: {torch.accelerator.is_available()}")\n',
             run="None",
