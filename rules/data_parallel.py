@@ -187,9 +187,10 @@ def _device_type(fix: FixBuilder, ids: cst.List) -> str:
 class DataParallelDevices(Rule):
     """DataParallel over devices that are named by number wants a machine with just these devices.
 
-    Without `device_ids` it takes every device there is, of whichever accelerator; on the CPU the wrapper passes
-    through. The function `data_parallel` raises without an accelerator, and isn't there on Ascend. Both work by
-    threads in one process; DistributedDataParallel is the way that every accelerator's vendor looks after.
+    Without `device_ids` it takes every device there is; on the CPU, and on a Mac, the wrapper passes through. With
+    several devices of another vendor it raises: what scatters the batch is part of CUDA and ROCm builds only. The
+    function `data_parallel` raises without an accelerator. Both work by threads in one process;
+    DistributedDataParallel is the way that every accelerator's vendor looks after.
     """
 
     code = "UC406"

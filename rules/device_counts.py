@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import libcst as cst
 
 from uncuda.context import Context
@@ -10,8 +12,11 @@ from uncuda.fixes.styles import ACCELERATOR_FLOOR
 from uncuda.portable import mentions_cuda
 from uncuda.rules._calls import cuda_function, is_read, is_shown
 from uncuda.rules.base import Applicability, Bad, Good, Rule
+from uncuda.walk import walk
 
 _NAMES = frozenset({"device_count"})
+_DATA_PARALLEL = frozenset({"DataParallel", "data_parallel"})
+_USES_DATA_PARALLEL = re.compile(r"\b(?:DataParallel|data_parallel)\(")
 
 
 class CudaDeviceCount(Rule):
@@ -32,9 +37,14 @@ class CudaDeviceCount(Rule):
         "condition of a "
         "skipped test, which would begin to run elsewhere. Not offered where the count decides over code "
         "that "
-        "still asks for CUDA. A Mac counts one device where CUDA counted none."
+        "still asks for CUDA, or over DataParallel, which raises for several devices of another accelerator; "
+        "unsafe elsewhere in a file that uses it. A Mac counts one device where CUDA counted none."
     )
-    sources = ("torch 2.13.0, executed", "knowledge base: torch.cuda.device_count")
+    sources = (
+        "torch 2.13.0, executed",
+        "knowledge base: torch.cuda.device_count",
+        "DataParallel: torch._C._scatter is part of CUDA and ROCm builds only",
+    )
     bad = (
         Bad(
             "import torch\n\nn = torch.cuda.device_count()\n",
@@ -62,13 +72,25 @@ class CudaDeviceCount(Rule):
             id="spawn",
         ),
         Bad(
-            "import torch\nfrom torch import nn\n\n\ndef wrap(m):\n    if torch.cuda.device_count() > 1:\n"
-            "        m = nn.DataParallel(m)\n    return m\n",
-            "import torch\nfrom torch import nn\n\n\ndef wrap(m):\n"
-            "    if torch.accelerator.device_count() > 1:\n"
-            "        m = nn.DataParallel(m)\n    return m\n",
+            "import torch\n\n\ndef wrap(m):\n    if torch.cuda.device_count() > 1:\n        m = spread(m)\n    return m\n",
+            "import torch\n\n\ndef wrap(m):\n    if torch.accelerator.device_count() > 1:\n        m = spread(m)\n"
+            "    return m\n",
             run="wrap(1)",
             id="condition",
+        ),
+        Bad(
+            "import torch\nfrom torch import nn\n\n\ndef wrap(m):\n    if torch.cuda.device_count() > 1:\n"
+            "        m = nn.DataParallel(m)\n    return m\n",
+            None,
+            id="data-parallel",
+        ),
+        Bad(
+            "import torch\nfrom torch import nn\n\nn_gpu = torch.cuda.device_count()\n\n\ndef wrap(m):\n"
+            "    return nn.DataParallel(m) if n_gpu > 1 else m\n",
+            "import torch\nfrom torch import nn\n\nn_gpu = torch.accelerator.device_count()\n\n\ndef wrap(m):\n"
+            "    return nn.DataParallel(m) if n_gpu > 1 else m\n",
+            Applicability.UNSAFE,
+            id="data-parallel-later",
         ),
         Bad(
             'import torch\n\nprint(f"{torch.cuda.device_count()} GPUs")\n',
@@ -117,6 +139,14 @@ class CudaDeviceCount(Rule):
         Good("import torch\n\nn = torch.accelerator.device_count()\n", "portable already"),
         Good("import torch\n\nn = torch.xpu.device_count()\n", "another vendor's"),
         Good(
+            "import torch\n\nif torch.accelerator.device_count() > 1:\n    m = spread(m)\n",
+            "portable already",
+        ),
+        Good(
+            "from torch.nn import DataParallel\n\nif device_count() > 1:\n    m = DataParallel(m)\n",
+            "not torch's",
+        ),
+        Good(
             "class cuda:\n    @staticmethod\n    def device_count():\n        return 1\n\n\n"
             "cuda.device_count()\n",
             "a class of one's own",
@@ -160,6 +190,8 @@ class CudaDeviceCount(Rule):
         fix.needs(ACCELERATOR_FLOOR)
         if not is_shown(ctx):
             _look_behind(fix, node, ctx)
+            if _USES_DATA_PARALLEL.search(ctx.index.text):
+                fix.unsafe()
         fix.replace(name, fix.name("torch.accelerator.device_count"))
 
 
@@ -180,6 +212,8 @@ def _look_behind(fix: FixBuilder, node: cst.BaseExpression, ctx: Context) -> Non
                     decided.append(above.orelse)
                 if mentions_cuda(decided, ctx):
                     raise CannotFix("the count decides over code that asks for CUDA")
+                if any(_is_data_parallel(n) for part in decided for n in walk(part)):
+                    raise CannotFix("DataParallel is for CUDA and ROCm; use DistributedDataParallel")
                 return
             case cst.For() if below is above.iter:
                 if mentions_cuda([above.body], ctx):
@@ -195,6 +229,10 @@ def _look_behind(fix: FixBuilder, node: cst.BaseExpression, ctx: Context) -> Non
                 return
             case _:
                 pass
+
+
+def _is_data_parallel(node: cst.CSTNode) -> bool:
+    return isinstance(node, cst.Call) and _last_name(node.func) in _DATA_PARALLEL
 
 
 def _last_name(func: cst.BaseExpression) -> str:
