@@ -56,6 +56,14 @@ def test_links_lead_somewhere(name: str) -> None:
     assert not missing
 
 
+def test_what_the_readme_runs_in_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    [code] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    exec(compile(code, "README.md", "exec"), {})
+    shown = capsys.readouterr().out
+    assert shown.startswith("UC103 ")
+    assert shown.endswith("model = torch.nn.Linear(2, 2).to(device)\n\n")
+
+
 def test_ci_runs_the_commands_of_the_readme() -> None:
     text = (ROOT / "README.md").read_text("utf-8")
     blocks = dict(re.findall(r"<!-- command: (\w+) -->\n```sh\n(.+)\n```", text))
