@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from uncuda.cli.check_options import check_parser
 from uncuda.cli.output import warn, write, write_bytes
+from uncuda.cli.ratchet import RatchetError, narrow, refuse_contradictions
 from uncuda.findings import at_least
 from uncuda.report import FORMATS, TEXT_FORMATS
 from uncuda.report.ansi import Style, style_for, visible
@@ -39,8 +40,9 @@ def run(arguments: Namespace) -> int:
     try:
         outputs = _outputs(arguments)
         _refuse_contradictions(arguments)
+        refuse_contradictions(arguments)
         return _run(arguments, outputs)
-    except (UsageError, SettingsError) as error:
+    except (UsageError, RatchetError, SettingsError) as error:
         warn(f"uncuda: error: {error}")
         return FAILURE
 
@@ -120,6 +122,8 @@ def _run(arguments: Namespace, outputs: list[tuple[str, Path | None]]) -> int:
     finally:
         if watcher is not None:
             watcher.stop()
+    if not interrupted:
+        results = narrow(arguments, results, gathered.root)
     files = tuple(result for result in (*gathered.failures, *results) if _worth_telling(result))
     run = Run(
         files=files,
@@ -184,8 +188,8 @@ def _exit_code(arguments: Namespace, run: Run) -> int:
         return FINDINGS if any(file.applied for file in run.files) else CLEAN
     if arguments.exit_non_zero_on_fix and any(file.applied for file in run.files):
         return FINDINGS
-    failing = any(at_least(placed.severity, file.fail_on) for file, placed in run.findings)
-    return FINDINGS if failing else CLEAN
+    failing = sum(at_least(placed.severity, file.fail_on) for file, placed in run.findings)
+    return FINDINGS if failing > (arguments.max_findings or 0) else CLEAN
 
 
 def _give_back(gathered: Gathered, results: list[FileResult]) -> None:

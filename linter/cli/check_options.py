@@ -7,6 +7,7 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
 
+from uncuda.cli.ratchet import add_options as add_ratchet_options
 from uncuda.findings import Severity, Target
 from uncuda.report import FORMATS
 
@@ -123,6 +124,8 @@ def check_parser() -> ArgumentParser:
     )
 
     add_rule_options(parser)
+
+    add_ratchet_options(parser.add_argument_group("what is known already"))
 
     output = parser.add_argument_group("output")
     output.add_argument(
