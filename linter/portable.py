@@ -91,3 +91,28 @@ def _stands_for_cuda(name: str, ctx: Context) -> bool:
 def reads(node: cst.CSTNode, name: str) -> bool:
     """Is the plain name `name` read or bound anywhere in `node`?"""
     return any(found == name for found in names_read(node))
+
+
+def uses_own_module(nodes: Iterable[cst.CSTNode], ctx: Context) -> bool:
+    """Is a function of the device's own module (`torch.get_device_module()`) called that MPS's module hasn't,
+    without asking for it first? Code that MPS comes to pass then raises on a Mac."""
+    from uncuda.rules.knowledge import lookup
+
+    used: set[str] = set()
+    asked: set[str] = set()
+    for top in nodes:
+        for node in walk(top):
+            match node:
+                case cst.Attribute(value=cst.Call(func=func), attr=cst.Name(member)) if (
+                    ctx.qualified(func) == "torch.get_device_module"
+                ):
+                    used.add(member)
+                case cst.Call(func=cst.Name("hasattr"), args=[_, cst.Arg(value=cst.SimpleString() as name)]):
+                    asked.add(name.raw_value)
+                case _:
+                    pass
+    for member in used - asked:
+        found = lookup(f"torch.cuda.{member}")
+        if found is None or "mps" not in found.same_name:
+            return True
+    return False

@@ -9,7 +9,7 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.fixes.styles import ACCELERATOR_FLOOR
-from uncuda.portable import mentions_cuda
+from uncuda.portable import mentions_cuda, uses_own_module
 from uncuda.rules._calls import cuda_function, is_read, is_shown
 from uncuda.rules.base import Applicability, Bad, Good, Rule
 from uncuda.walk import walk
@@ -212,6 +212,8 @@ def _look_behind(fix: FixBuilder, node: cst.BaseExpression, ctx: Context) -> Non
                     decided.append(above.orelse)
                 if mentions_cuda(decided, ctx):
                     raise CannotFix("the count decides over code that asks for CUDA")
+                if uses_own_module(decided, ctx):
+                    fix.unsafe()
                 if any(_is_data_parallel(n) for part in decided for n in walk(part)):
                     raise CannotFix("DataParallel is for CUDA and ROCm; use DistributedDataParallel")
                 return

@@ -9,7 +9,7 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.flow import Kind, Value, argument, device_text, indexed_cuda_text
-from uncuda.portable import mentions_cuda
+from uncuda.portable import mentions_cuda, uses_own_module
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
 from uncuda.rules.markers import guards_markers
 from uncuda.walk import walk
@@ -275,6 +275,8 @@ class CudaOrCpu(Rule):
         rest = [s for s in suite.body if not any(id(n) in literals for n in walk(s))]
         if mentions_cuda(rest, ctx):
             raise CannotFix("the block holds other ties")
+        if uses_own_module(rest, ctx):
+            fix.unsafe()
         _widen(fix, node.test, ctx)
         for expression, value in chosen:
             fix.replace(expression, _accelerator(fix, expression, value))
@@ -317,7 +319,7 @@ class CudaAvailable(Rule):
     priority = 60
     fix_safety = (
         "Safe where the guarded block holds no other tie to CUDA, and in what is only printed. Unsafe where the answer is "
-        "returned, stored or passed on: who gets it may run CUDA-only code. Not offered while the block holds ties. "
+        "returned, stored or passed on, as who gets it may run CUDA-only code, and where the block calls what MPS lacks. Not offered while the block holds ties. "
         + _NO_FLOAT64
     )
     sources = ("torch 2.13.0, executed",)
@@ -365,6 +367,14 @@ class CudaAvailable(Rule):
             "loader = DataLoader([1], pin_memory=torch.accelerator.is_available())\n",
             run="len(loader)",
             id="pin-memory",
+        ),
+        Bad(
+            "import torch\n\n\ndef side():\n    s = None\n    if torch.cuda.is_available():\n"
+            "        s = torch.get_device_module().Stream()\n    return s\n",
+            "import torch\n\n\ndef side():\n    s = None\n    if torch.accelerator.is_available():\n"
+            "        s = torch.get_device_module().Stream()\n    return s\n",
+            Applicability.UNSAFE,
+            id="not-on-a-mac",
         ),
         Bad("import torch\n\nif torch.cuda.is_available():\n    go()\n", None, floor=(2, 5), id="floor"),
     )
@@ -440,7 +450,7 @@ class CudaAvailable(Rule):
                     suites.append(above.orelse)
                 if mentions_cuda(suites, ctx):
                     raise CannotFix("the block holds ties to CUDA")
-                return not _refuses(above.body)
+                return not _refuses(above.body) and not uses_own_module(suites, ctx)
             return False
         return False
 
