@@ -8,7 +8,6 @@ import pty
 import subprocess
 import sys
 import time
-from argparse import Namespace
 
 import pytest
 
@@ -132,7 +131,7 @@ def test_who_gets_a_bar(
     monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, quiet: bool, total: int, want: bool
 ) -> None:
     monkeypatch.setattr(sys, "stderr", stream)
-    assert (check._watcher(Namespace(quiet=quiet), total) is not None) is want
+    assert (check.progress(total=total, quiet=quiet) is not None) is want
 
 
 def test_the_bar_is_redrawn_ten_times_a_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
