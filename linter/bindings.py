@@ -2,36 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 import libcst as cst
 
-from uncuda.walk import children, walk_scope
+from uncuda.walk import children, walk, walk_scope
 
-Kind = Literal["import", "assign", "declare", "param", "def", "class", "other"]
+Expression = Callable[[], cst.BaseExpression]
+"""An expression that is parsed when it is asked for."""
+
+
+class Part(NamedTuple):
+    """One suite of a compound statement. `order` is that of the statement, `number` counts its suites."""
+
+    order: int
+    number: int
+    """From 0, but the cases of `match` from FIRST_CASE."""
+    loop: bool = False
+    """Does it run again and again?"""
+    choice: bool = False
+    """Is it one of several of which one runs (`if`, `match`)?"""
+    ends: bool = False
+    """Does a choice end in `return` or `raise`?"""
+
+
+FIRST_CASE = 2
+Block = tuple[Part, ...]
+"""The suites that something stands in, below its scope's own, outermost first."""
+ANYWHERE: Block = (Part(-1, 0),)
+"""Stands for a place that isn't known."""
+
+
+class Place(NamedTuple):
+    """A statement of a scope: how many statements come before it, and the suites it stands in."""
+
+    order: int
+    block: Block
+
+
+class Test(NamedTuple):
+    """The innermost `if` around something, and whether it is in the suite where the condition holds."""
+
+    condition: Expression
+    holds: bool
 
 
 @dataclass(frozen=True)
 class Binding:
-    """One place where a name gets a value. `order` counts the statements of the scope from its start."""
+    """One place where a name gets a value. `order` counts the statements of the scope from its start.
+
+    `kind` is import, assign, declare (an annotation alone), param, def, class, or other.
+    """
 
     name: str
     kind: str
-    order: int
-    value: Callable[[], cst.BaseExpression] | None = field(default=None, compare=False)
-    annotation: Callable[[], cst.BaseExpression] | None = field(default=None, compare=False)
+    order: int = 0
+    value: Expression | None = field(default=None, compare=False)
+    annotation: Expression | None = field(default=None, compare=False)
     target: str = ""
     """What an import stands for, or the plain name that is assigned, as a dotted name."""
-    block: tuple[int, ...] = ()
-    """The suites that the binding stands in, below the scope's own, outermost first."""
+    block: Block = ()
+    test: Test | None = field(default=None, compare=False)
     where: str = ""
     """For an attribute: the method that binds it."""
+    names: Callable[[], dict[str, list[Binding]]] | None = field(default=None, compare=False)
+    """For an attribute: what that method binds."""
 
-    def at(self, block: tuple[int, ...]) -> Binding:
-        """The same binding, inside `block`."""
-        return replace(self, block=block)
+    @property
+    def place(self) -> Place | None:
+        """Where it stands; None when that isn't known."""
+        return None if self.block == ANYWHERE else Place(self.order, self.block)
 
 
 def dotted(node: cst.CSTNode | None) -> str | None:
@@ -46,108 +88,166 @@ def dotted(node: cst.CSTNode | None) -> str | None:
     return ".".join(reversed(parts))
 
 
-def _const(node: cst.BaseExpression) -> Callable[[], cst.BaseExpression]:
+def by_name(bound: Iterable[Binding]) -> dict[str, list[Binding]]:
+    """Bindings by the name they bind, in order."""
+    names: dict[str, list[Binding]] = {}
+    for binding in bound:
+        names.setdefault(binding.name, []).append(binding)
+    return names
+
+
+# -- reading a concrete tree -------------------------------------------------------------------------------
+
+
+def ready(node: cst.BaseExpression) -> Expression:
+    """An expression that is there already."""
     return lambda: node
 
 
-class _SuiteReader:
-    """Collects the bindings of one scope, statement by statement."""
+def _const(node: cst.BaseExpression | None) -> Expression | None:
+    return None if node is None else ready(node)
+
+
+class SuiteReader:
+    """Collects the bindings of one scope, statement by statement. `order` is that of the statement before."""
 
     def __init__(self, order: int = 0) -> None:
-        self.out: list[Binding] = []
         self.order = order
-        self.places: dict[int, tuple[int, tuple[int, ...]]] = {}
+        self.out: list[Binding] = []
+        self.members: list[Binding] = []
+        """Of attributes of plain names (`args.cuda = …`), under their dotted names."""
+        self.places: dict[int, Place] = {}
+        """Of every statement, by its `id`."""
+        self._block: Block = ()
+        self._test: Test | None = None
 
-    def targets(
-        self, target: cst.CSTNode, value: cst.BaseExpression | None, kind: str, block: tuple[int, ...]
-    ) -> None:
-        if isinstance(target, cst.Name):
-            self.out.append(
-                Binding(
-                    target.value,
-                    kind,
-                    self.order,
-                    value=_const(value) if value else None,
-                    target=dotted(value) or "",
-                    block=block,
-                )
-            )
-        elif isinstance(target, (cst.Tuple, cst.List)):
-            parts: Sequence[cst.BaseExpression | None] = [None] * len(target.elements)
-            if isinstance(value, (cst.Tuple, cst.List)) and len(value.elements) == len(target.elements):
-                parts = [e.value for e in value.elements]
-            else:
-                kind = "other"
-            for item, part in zip(target.elements, parts, strict=True):
-                self.targets(item.value, part, kind, block)
-
-    def small(self, stmt: cst.CSTNode, block: tuple[int, ...]) -> None:
-        from uncuda.index import cst_import_bindings
-
-        match stmt:
-            case cst.Assign():
-                for target in stmt.targets:
-                    self.targets(target.target, stmt.value, "assign", block)
-            case cst.AnnAssign(target=cst.Name(name)):
-                self.out.append(
-                    Binding(
-                        name,
-                        "assign" if stmt.value else "declare",
-                        self.order,
-                        value=_const(stmt.value) if stmt.value else None,
-                        annotation=_const(stmt.annotation.annotation),
-                        target=dotted(stmt.value) or "",
-                        block=block,
-                    )
-                )
-            case cst.AugAssign():
-                self.targets(stmt.target, None, "other", block)
-            case cst.Import() | cst.ImportFrom():
-                for name, imported in cst_import_bindings(stmt):
-                    self.out.append(Binding(name, "import", self.order, target=imported, block=block))
-            case cst.Del():
-                self.targets(stmt.target, None, "other", block)
-            case _:
-                pass
-
-    def suite(self, body: Sequence[cst.CSTNode], block: tuple[int, ...]) -> None:
+    def read(self, body: Sequence[cst.CSTNode]) -> None:
+        """Reads the statements of a suite."""
         for stmt in body:
             if isinstance(stmt, cst.SimpleStatementLine):
                 for small in stmt.body:
-                    self.order += 1
-                    self.places[id(small)] = (self.order, block)
-                    self.small(small, block)
-                self.places[id(stmt)] = (self.order, block)
-                continue
-            self.order += 1
-            self.places[id(stmt)] = (self.order, block)
-            match stmt:
-                case cst.FunctionDef(name=cst.Name(name)):
-                    self.out.append(Binding(name, "def", self.order, block=block))
-                    continue
-                case cst.ClassDef(name=cst.Name(name)):
-                    self.out.append(Binding(name, "class", self.order, block=block))
-                    continue
-                case cst.For():
-                    self.targets(stmt.target, None, "other", block)
-                case cst.With():
-                    for item in stmt.items:
-                        if item.asname is not None:
-                            self.targets(item.asname.name, None, "other", block)
-                case _:
-                    pass
-            for part, inner in enumerate(suites(stmt)):
-                key = (*block, self.order * 8 + part)
-                if isinstance(inner, cst.SimpleStatementSuite):
-                    for small in inner.body:
-                        self.order += 1
-                        self.places[id(small)] = (self.order, key)
-                        self.small(small, key)
-                else:
-                    self.suite(inner.body, key)
+                    self._statement(small)
+                self.places[id(stmt)] = Place(self.order, self._block)
+            else:
+                self._statement(stmt)
+
+    def _bind(
+        self,
+        name: str,
+        kind: str,
+        value: cst.BaseExpression | None = None,
+        annotation: cst.BaseExpression | None = None,
+        target: str | None = None,
+    ) -> None:
+        told = Binding(
+            name,
+            kind,
+            self.order,
+            _const(value),
+            _const(annotation),
+            (dotted(value) or "") if target is None else target,
+            self._block,
+            self._test,
+        )
+        (self.members if "." in name else self.out).append(told)
+
+    def _targets(self, target: cst.CSTNode, value: cst.BaseExpression | None, kind: str) -> None:
+        match target:
+            case cst.Name(name):
+                self._bind(name, kind, value)
+            case cst.Attribute(value=cst.Name(owner), attr=cst.Name(attribute)):
+                self._bind(f"{owner}.{attribute}", kind, value)
+            case cst.Tuple(elements=elements) | cst.List(elements=elements):
+                parts: list[cst.BaseExpression | None] = [None] * len(elements)
+                if isinstance(value, (cst.Tuple, cst.List)) and len(value.elements) == len(elements):
+                    if not any(isinstance(e, cst.StarredElement) for e in (*elements, *value.elements)):
+                        parts = [e.value for e in value.elements]
+                for item, part in zip(elements, parts, strict=True):
+                    self._targets(item.value, part, kind if part is not None else "other")
+            case _:
+                pass
+
+    def _statement(self, stmt: cst.CSTNode) -> None:
+        from uncuda.index import cst_import_bindings
+
+        self.order += 1
+        self.places[id(stmt)] = Place(self.order, self._block)
+        match stmt:
+            case cst.Assign():
+                for target in stmt.targets:
+                    self._targets(target.target, stmt.value, "assign")
+            case cst.AnnAssign(target=cst.Name(name)):
+                told = stmt.annotation.annotation
+                self._bind(name, "assign" if stmt.value else "declare", stmt.value, told)
+            case cst.AnnAssign():
+                if stmt.value is not None:
+                    self._targets(stmt.target, stmt.value, "assign")
+            case cst.AugAssign() | cst.Del():
+                self._targets(stmt.target, None, "other")
+            case cst.Import() | cst.ImportFrom():
+                for name, imported in cst_import_bindings(stmt):
+                    self._bind(name, "import", target=imported)
+            case cst.FunctionDef(name=cst.Name(name)):
+                self._bind(name, "def")
+                return
+            case cst.ClassDef(name=cst.Name(name)):
+                self._bind(name, "class")
+                return
+            case cst.For():
+                self._targets(stmt.target, None, "other")
+            case cst.With():
+                for item in stmt.items:
+                    if item.asname is not None:
+                        self._targets(item.asname.name, None, "other")
+            case cst.Try() | cst.TryStar():
+                for handler in stmt.handlers:
+                    if handler.name is not None:
+                        self._targets(handler.name.name, None, "other")
+            case cst.Match():
+                for case in stmt.cases:
+                    for name in _captured(case.pattern):
+                        self._bind(name, "other")
+            case _:
+                if not isinstance(stmt, cst.BaseCompoundStatement):
+                    return
+        self._parts(stmt)
+
+    def _parts(self, stmt: cst.CSTNode) -> None:
+        block, test, order = self._block, self._test, self.order
+        choice = isinstance(stmt, (cst.If, cst.Match))
+        loop = isinstance(stmt, (cst.For, cst.While))
+        for number, suite in enumerate(_suites(stmt), FIRST_CASE if isinstance(stmt, cst.Match) else 0):
+            body = suite.body
+            ends = choice and bool(body) and _ends(body[-1])
+            self._block = (*block, Part(order, number, loop and number == 0, choice, ends))
+            if isinstance(stmt, cst.If):
+                self._test = Test(ready(stmt.test), number == 0)
+            if isinstance(suite, cst.SimpleStatementSuite):
+                for small in body:
+                    self._statement(small)
+            else:
+                self.read(body)
+        self._block, self._test = block, test
 
 
-def suites(stmt: cst.CSTNode) -> Iterator[cst.IndentedBlock | cst.SimpleStatementSuite]:
+def _ends(stmt: cst.CSTNode) -> bool:
+    last = stmt.body[-1] if isinstance(stmt, cst.SimpleStatementLine) else stmt
+    return isinstance(last, (cst.Return, cst.Raise))
+
+
+def _captured(pattern: cst.CSTNode) -> Iterator[str]:
+    """The names that a pattern of `match` binds."""
+    for node in walk(pattern):
+        match node:
+            case cst.MatchAs(name=cst.Name(name)) | cst.MatchStar(name=cst.Name(name)):
+                yield name
+            case cst.MatchMapping(rest=cst.Name(name)):
+                yield name
+            case _:
+                pass
+
+
+def _suites(stmt: cst.CSTNode) -> Iterator[cst.BaseSuite]:
     """The suites of a compound statement, in the order body, else, finally, handlers or cases."""
     orelse = getattr(stmt, "orelse", None)
     final = getattr(stmt, "finalbody", None)
@@ -160,18 +260,16 @@ def suites(stmt: cst.CSTNode) -> Iterator[cst.IndentedBlock | cst.SimpleStatemen
         found.append(final.body)
     found.extend(part.body for part in (*getattr(stmt, "handlers", ()), *getattr(stmt, "cases", ())))
     for suite in found:
-        if isinstance(suite, (cst.IndentedBlock, cst.SimpleStatementSuite)):
+        if isinstance(suite, cst.BaseSuite):
             yield suite
 
 
-def bindings_in_suite(
-    body: Sequence[cst.CSTNode], order: int = 0
-) -> tuple[list[Binding], dict[int, tuple[int, tuple[int, ...]]]]:
-    """The bindings that the statements of `body` make in their scope, and the place (order, block) of each
-    statement by `id`. `order` is that of the statement before the first."""
-    reader = _SuiteReader(order)
-    reader.suite(body, ())
-    return reader.out, reader.places
+# -- scopes ------------------------------------------------------------------------------------------------
+
+_COMPREHENSIONS = (cst.ListComp, cst.SetComp, cst.GeneratorExp, cst.DictComp)
+SCOPED: frozenset[type[cst.CSTNode]] = frozenset(
+    {cst.FunctionDef, cst.Lambda, cst.ClassDef, *_COMPREHENSIONS}
+)
 
 
 @dataclass
@@ -182,52 +280,59 @@ class Scope:
     node: cst.CSTNode | None
     parent: Scope | None
     names: dict[str, list[Binding]] | None = None
-    places: dict[int, tuple[int, tuple[int, ...]]] = field(default_factory=dict)
+    places: dict[int, Place] = field(default_factory=dict)
     uses: dict[str, set[tuple[str, bool]]] = field(default_factory=dict)
-    """For a function: the attributes that its own statements read of each plain name, and whether they are called.
-    Filled by `bindings`."""
+    """For a function: the attributes that its own statements read of each plain name, and whether they are called."""
+    members: dict[str, list[Binding]] = field(default_factory=dict)
+    """Attributes of plain names that are assigned here (`args.cuda`), by their dotted names."""
+    globals: frozenset[str] = frozenset()
+    """Names that a `global` statement hands to the module. All of these are filled by `bindings`."""
 
     def bindings(self) -> dict[str, list[Binding]]:
         """Names bound in this scope, each with its bindings in order."""
         if self.names is None:
-            self.names = {}
-            for binding in self._read():
-                self.names.setdefault(binding.name, []).append(binding)
+            self.names = by_name(self._read())
         return self.names
+
+    @property
+    def immediate(self) -> bool:
+        """Does its code run where it stands, as that of a comprehension or a class does?"""
+        return self.kind == "class" or isinstance(self.node, _COMPREHENSIONS)
 
     def _read(self) -> Iterator[Binding]:
         node = self.node
         if isinstance(node, (cst.FunctionDef, cst.Lambda)):
             yield from _parameters(node.params)
         if isinstance(node, (cst.FunctionDef, cst.ClassDef)):
-            body = node.body.body
-            found, self.places = bindings_in_suite(body)
+            reader = SuiteReader()
+            reader.read(node.body.body)
+            self.places = reader.places
+            self.members = by_name(reader.members)
             outside: set[str] = set()
             for item in walk_scope(node.body):
                 kind = item.__class__
                 if kind is cst.Attribute or kind is cst.Call:
                     self._use(item)
-                elif kind in _BINDERS:
+                elif kind in _INNER_BINDERS:
                     match item:
-                        case cst.Global() | cst.Nonlocal():
-                            outside |= {n.name.value for n in item.names}
+                        case cst.Global(names=names):
+                            self.globals |= {n.name.value for n in names}
+                        case cst.Nonlocal(names=names):
+                            outside |= {n.name.value for n in names}
                         case cst.NamedExpr(target=cst.Name(name), value=value):
-                            yield Binding(name, "assign", 0, value=_const(value), block=(-1,))
-                        case (
-                            cst.MatchAs(name=cst.Name(name))
-                            | cst.MatchStar(name=cst.Name(name))
-                            | cst.ExceptHandler(name=cst.AsName(name=cst.Name(name)))
-                        ):
-                            yield Binding(name, "other", 0, block=(-1,))
+                            yield Binding(name, "assign", value=_const(value), block=ANYWHERE)
+                        case cst.FunctionDef():
+                            yield from _rebound_inside(item, cst.Nonlocal)
                         case _:
                             pass
-            yield from (b for b in found if b.name not in outside)
-        elif isinstance(node, (cst.ListComp, cst.SetComp, cst.GeneratorExp, cst.DictComp)):
+            outside |= self.globals
+            yield from (b for b in reader.out if b.name not in outside)
+        elif isinstance(node, _COMPREHENSIONS):
             comp: cst.CompFor | None = node.for_in
             while comp is not None:
                 for item in (comp.target, *walk_scope(comp.target)):
                     if isinstance(item, cst.Name):
-                        yield Binding(item.value, "other", 0)
+                        yield Binding(item.value, "other")
                 comp = comp.inner_for_in
 
     def _use(self, node: cst.CSTNode) -> None:
@@ -237,70 +342,141 @@ class Scope:
             self.uses.setdefault(func.value.value, set()).add((func.attr.value, called))
 
 
-# Expressions and clauses that bind names, or say whose they are, inside statements.
-_BINDERS = frozenset({cst.Global, cst.Nonlocal, cst.NamedExpr, cst.MatchAs, cst.MatchStar, cst.ExceptHandler})
+# What binds names inside expressions, or says whose they are.
+_INNER_BINDERS = frozenset({cst.Global, cst.Nonlocal, cst.NamedExpr, cst.FunctionDef})
+
+
+def _rebound_inside(node: cst.FunctionDef, kind: type[cst.Global] | type[cst.Nonlocal]) -> Iterator[Binding]:
+    """Names that functions in `node` may bind in a scope around them."""
+    for item in walk(node.body):
+        if isinstance(item, kind):
+            for name in item.names:
+                yield Binding(name.name.value, "other", block=ANYWHERE)
+
+
+def module_bindings(tree: cst.Module) -> SuiteReader:
+    """The bindings of a module's scope."""
+    reader = SuiteReader()
+    reader.read(tree.body)
+    for node in walk_scope(tree):
+        match node:
+            case cst.NamedExpr(target=cst.Name(name), value=value):
+                reader.out.append(Binding(name, "assign", value=_const(value), block=ANYWHERE))
+            case _:
+                pass
+    for node in walk(tree):
+        if isinstance(node, cst.FunctionDef):
+            reader.out.extend(_rebound_inside(node, cst.Global))
+    return reader
 
 
 def _parameters(params: cst.Parameters) -> Iterator[Binding]:
-    everything = [*params.posonly_params, *params.params, *params.kwonly_params]
     for extra in (params.star_arg, params.star_kwarg):
         if isinstance(extra, cst.Param):
-            yield Binding(extra.name.value, "other", 0)
-    for param in everything:
-        yield Binding(
-            param.name.value,
-            "param",
-            0,
-            value=_const(param.default) if param.default is not None else None,
-            annotation=_const(param.annotation.annotation) if param.annotation is not None else None,
-        )
+            yield Binding(extra.name.value, "other")
+    for param in (*params.posonly_params, *params.params, *params.kwonly_params):
+        told = param.annotation.annotation if param.annotation is not None else None
+        yield Binding(param.name.value, "param", 0, _const(param.default), _const(told))
 
 
-SCOPED: frozenset[type[cst.CSTNode]] = frozenset(
-    {cst.FunctionDef, cst.Lambda, cst.ClassDef, cst.ListComp, cst.SetComp, cst.GeneratorExp, cst.DictComp}
-)
+# -- reaching a place --------------------------------------------------------------------------------------
 
 
-def reaching(scope: Scope, name: str, ancestors: Sequence[cst.CSTNode]) -> tuple[Scope, list[Binding]] | None:
-    """The scope that owns `name` as seen from a place, and its bindings that can reach the place.
+def reaching(
+    scope: Scope, name: str, place_in: Callable[[Scope], Place | None]
+) -> tuple[Scope, list[Binding]] | None:
+    """The scope that owns `name` as seen from `scope`, and its bindings that can reach the place.
 
-    `ancestors` is the path from the island's root to the place. Within the owner's own statements a binding
-    that dominates the place hides those before it; from an inner scope every binding counts.
+    `place_in` tells which statement of a scope the place is in. Within the owner's own statements a binding that
+    is always passed hides those before it; from a function inside it every binding counts.
     """
     here: Scope | None = scope
-    inner = False
+    crossed = inner = False
     while here is not None:
-        if not (here.kind == "class" and inner):
+        found = here.bindings().get(name)
+        if found and not (here.kind == "class" and crossed):
+            place = None if inner else place_in(here)
+            return here, found if place is None else visible(found, place)
+        if name in here.globals:
+            while here.parent is not None:
+                here = here.parent
             found = here.bindings().get(name)
-            if found:
-                return here, found if inner else _visible(found, here, ancestors)
-        inner = True
+            return (here, found) if found else None
+        inner = inner or not here.immediate
+        crossed = True
         here = here.parent
     return None
 
 
-def _visible(found: list[Binding], scope: Scope, ancestors: Sequence[cst.CSTNode]) -> list[Binding]:
-    place: tuple[int, tuple[int, ...]] | None = None
-    loops = False
-    for node in reversed(ancestors):
-        if node is scope.node:
-            break
-        if isinstance(node, (cst.For, cst.While)):
-            loops = True
-        if place is None and id(node) in scope.places:
-            place = scope.places[id(node)]
-    if place is None:
-        return found
+def _holds(outer: Block, inner: Block) -> bool:
+    return inner[: len(outer)] == outer
+
+
+def _parted(one: Block, other: Block) -> bool:
+    """Can control not get from the first to the second but by a loop: are they in two branches of a choice, or does
+    the first's branch end the function?"""
+    for depth, part in enumerate(one):
+        if depth < len(other) and part == other[depth]:
+            continue
+        if part.choice and depth < len(other) and part.order == other[depth].order:
+            return True
+        return any(p.ends for p in one[depth:])
+    return False
+
+
+def visible(found: list[Binding], place: Place) -> list[Binding]:
+    """Those of a scope's bindings of one name that can reach a place in it (all, when none seems to)."""
     order, block = place
     kept: list[Binding] = []
+    passed: list[Block] = []
+    around: list[Binding] = []
     for binding in found:
-        if binding.order >= order and not loops:
-            if binding.order > order or binding.kind != "def":
-                continue
-        if binding.order < order and block[: len(binding.block)] == binding.block:
-            kept = []
-        kept.append(binding)
+        if binding.block == ANYWHERE:
+            kept.append(binding)
+        elif (
+            binding.order > order
+            or (binding.order == order and binding.kind != "def")
+            or _parted(binding.block, block)
+        ):
+            around.append(binding)
+        else:
+            if binding.kind != "declare" and binding.order < order and _holds(binding.block, block):
+                kept = [b for b in kept if b.block == ANYWHERE]
+                passed.append(binding.block)
+            kept.append(binding)
+    for binding in around:
+        for depth in range(1, len(block) + 1):
+            loop = block[:depth]
+            if loop[-1].loop and _holds(loop, binding.block) and not any(_holds(loop, b) for b in passed):
+                kept.append(binding)
+                break
     return kept or found
+
+
+def surely_bound(found: Iterable[Binding], place: Place) -> bool:
+    """Is one of a scope's bindings of one name passed on every way to a place in it?"""
+    before = [b for b in found if b.block != ANYWHERE and b.order < place.order and b.kind != "declare"]
+    return any(
+        _bound_in(place.block[:depth], before, place.block) for depth in range(len(place.block), -1, -1)
+    )
+
+
+def _bound_in(block: Block, found: list[Binding], to: Block) -> bool:
+    """Is a name bound wherever the suite `block` has run through, up to the suite `to`?"""
+    inside = [b for b in found if _holds(block, b.block)]
+    if any(b.block == block for b in inside):
+        return True
+    depth = len(block)
+    branches: dict[int, set[Part]] = {}
+    for binding in inside:
+        part = binding.block[depth]
+        if part.choice and part not in to:
+            branches.setdefault(part.order, set()).add(part)
+    # `if` has two suites, of which the second may be missing; the cases of `match` may not be all.
+    return any(
+        {p.number for p in parts} == {0, 1} and all(_bound_in((*block, p), inside, to) for p in parts)
+        for parts in branches.values()
+    )
 
 
 def names_read(node: cst.CSTNode) -> Iterator[str]:

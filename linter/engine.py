@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import libcst as cst
 
-from uncuda.bindings import SCOPED, Scope, bindings_in_suite
+from uncuda.bindings import SCOPED, Place, Scope, SuiteReader
 from uncuda.context import Context, Options, RawFinding
 from uncuda.findings import Applicability, Edit, Finding, Fix
 from uncuda.fixes.apply import apply, choose
@@ -275,7 +275,8 @@ def _findings(text: str, options: Options) -> list[Finding]:
     wanted = _ALL_RULES
     if options.codes is not None:
         wanted = sum(bit for code, bit in catalogue.codes.items() if code in options.codes)
-    ctx = Context(index, options, Scope("module", None, None, names=index.bindings))
+    module = Scope("module", None, None, names=index.bindings, members=index.members)
+    ctx = Context(index, options, module)
     walker = _Walker(ctx)
     found: list[Finding] = []
     try:
@@ -317,7 +318,7 @@ def _check_island(text: str, island: Island, ctx: Context, walker: _Walker) -> l
         ctx.scope = ctx.module
     else:
         ctx.scope = ctx.module
-        ctx.module.places = bindings_in_suite(root.body, island.order)[1]
+        ctx.module.places = _places(root.body, island.order)
         stmt = root.body[0]
         if island.head_only and isinstance(stmt, cst.ClassDef):
             walker.run(root, _head(stmt), [root, stmt], island.rules)
@@ -325,6 +326,13 @@ def _check_island(text: str, island: Island, ctx: Context, walker: _Walker) -> l
             walker.run(root, root.body, [root], island.rules)
         ctx.module.places = {}
     return _placed(text, root, ctx, island.start - prefix, source)
+
+
+def _places(body: Sequence[cst.CSTNode], order: int) -> dict[int, Place]:
+    """The places of top-level statements, `order` being that of the one before."""
+    reader = SuiteReader(order)
+    reader.read(body)
+    return reader.places
 
 
 def _head(node: cst.ClassDef) -> list[cst.CSTNode]:
@@ -339,12 +347,13 @@ def _check_whole(
     whole = parse_cst(text, refused)
     _, places = spans(whole, (n for s in whole.body for n in _with_smalls(s)))
     index = from_cst(text, whole, lambda n: places[id(n)], lines)
-    ctx = Context(index, options, Scope("module", None, None, names=index.bindings))
+    module = Scope("module", None, None, names=index.bindings, members=index.members)
+    ctx = Context(index, options, module)
     walker = _Walker(ctx)
     for order, stmt in zip(ctx.index.orders, whole.body, strict=True):
         first = min(places[id(n)][0] for n in (stmt, *getattr(stmt, "decorators", ())))
         ctx.begin(_line_start(text, first))
-        ctx.module.places = bindings_in_suite([stmt], order)[1]
+        ctx.module.places = _places([stmt], order)
         if isinstance(stmt, cst.ClassDef) and isinstance(stmt.body, cst.IndentedBlock):
             # As the islands do it: first the head, then member by member.
             ctx.scope = ctx.module

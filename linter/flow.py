@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from uncuda.bindings import Binding, Scope, dotted, reaching
+from uncuda.bindings import Binding, Place, Scope, dotted, reaching, visible
 
 if TYPE_CHECKING:
     from uncuda.index import ClassFacts, FileIndex
@@ -25,7 +25,8 @@ class Kind(Enum):
     UNKNOWN = auto()
     DEVICE = auto()  # a torch.device
     TEXT = auto()  # a device as str
-    FLAG = auto()  # a bool that says whether an accelerator is there
+    FLAG = auto()  # a condition that is true only where an accelerator is there
+    DENIAL = auto()  # a condition that is false only where an accelerator is there
     TENSOR = auto()
     MODULE = auto()
     OBJECT = auto()  # an instance of a class of this file that is neither
@@ -34,7 +35,7 @@ class Kind(Enum):
 
 
 class Which(Enum):
-    """Which device a DEVICE, TEXT or FLAG is about."""
+    """Which device a DEVICE, TEXT, FLAG or DENIAL is about."""
 
     CUDA = auto()  # cuda and nothing else
     CUDA_OR_CPU = auto()  # cuda where there is one, else cpu
@@ -69,6 +70,7 @@ class Value:
 UNKNOWN = Value(Kind.UNKNOWN)
 CUDA_FLAG = Value(Kind.FLAG, Which.CUDA)
 ACCELERATOR_FLAG = Value(Kind.FLAG, Which.SELECTED)
+_OPPOSITE = {Kind.FLAG: Kind.DENIAL, Kind.DENIAL: Kind.FLAG}
 
 _CUDA_TEXT = re.compile(r"cuda(?::(\d+))?\Z")
 _DEVICE_TEXT = re.compile(r"(cpu|cuda|mps|xpu|hpu|npu|mlu|musa|xla|meta|ipu|privateuseone)(?::(\d+))?\Z")
@@ -197,6 +199,12 @@ def argument(call: cst.Call, keyword: str, position: int | None = None) -> cst.A
 _BUDGET = 400
 
 
+def _negated(value: Value) -> Value:
+    """`not` of a condition."""
+    kind = _OPPOSITE.get(value.kind)
+    return UNKNOWN if kind is None else replace(value, kind=kind)
+
+
 def _own_method(binding: Binding) -> str | None:
     """The last method in `x = x.first().last()`, which defines a name by itself; None for any other binding."""
     if binding.kind != "assign" or binding.value is None:
@@ -211,15 +219,21 @@ def _own_method(binding: Binding) -> str | None:
 
 
 class Flow:
-    """Names and values as seen from one place of a tree."""
+    """Names and values as seen from one place of a tree: below `ancestors`, or at the statement `at` of `scope`."""
 
     def __init__(
-        self, index: FileIndex, scope: Scope, ancestors: Sequence[cst.CSTNode], owner: ClassFacts | None
+        self,
+        index: FileIndex,
+        scope: Scope,
+        ancestors: Sequence[cst.CSTNode],
+        owner: ClassFacts | None,
+        at: Place | None = None,
     ) -> None:
         self.index = index
         self.scope = scope
         self.ancestors = ancestors
         self.owner = owner
+        self._places: dict[int, Place | None] = {} if at is None else {id(scope): at}
         self._depth = 0
         self._budget = [0]
 
@@ -227,7 +241,22 @@ class Flow:
 
     def bindings(self, name: str) -> tuple[Scope, list[Binding]] | None:
         """The bindings of `name` that can reach this place, with the scope that owns them."""
-        return reaching(self.scope, name, self.ancestors)
+        return reaching(self.scope, name, self.place_in)
+
+    def place_in(self, scope: Scope) -> Place | None:
+        """The statement of `scope` that this place is in, where it is known."""
+        key = id(scope)
+        if key not in self._places:
+            places = scope.places
+            found = None
+            for node in reversed(self.ancestors):
+                if node is scope.node:
+                    break
+                found = places.get(id(node))
+                if found is not None:
+                    break
+            self._places[key] = found
+        return self._places[key]
 
     def qualified(self, node: cst.CSTNode | None) -> str | None:
         """The full dotted name that `node` stands for through imports and aliases ("torch.cuda.Event")."""
@@ -243,34 +272,32 @@ class Flow:
         return ".".join([head, *reversed(parts)]) if parts else head
 
     def _import_of(self, name: str) -> str | None:
+        """What a plain name stands for: an import of it that reaches the place (another binding may come instead, where
+        the import fails), or a dotted name that is assigned to it."""
         found = self.bindings(name)
         if found is None:
             return name if self.index.star_import and name == "torch" else None
         scope, reached = found
-        for binding in reversed(reached):
-            if binding.kind == "import":
-                return binding.target
-        if (
-            len(reached) == 1
-            and reached[0].kind == "assign"
-            and reached[0].value is not None
-            and self._depth < 4
-        ):
-            value = reached[0].value()
-            if isinstance(value, (cst.Name, cst.Attribute)) and dotted(value) != name:
-                self._depth += 1
-                try:
-                    return self._in(scope, reached[0]).qualified(value)
-                finally:
-                    self._depth -= 1
-        return None
+        imported = {b.target for b in reached if b.kind == "import"}
+        if imported:
+            return imported.pop() if len(imported) == 1 else None
+        if self._depth > 4 or not all(b.kind == "assign" and b.target for b in reached):
+            return None
+        self._depth += 1
+        try:
+            told = {self._in(scope, b)._resolved(b.target) for b in reached if b.target != name}
+        finally:
+            self._depth -= 1
+        return told.pop() if len(told) == 1 else None
+
+    def _resolved(self, name: str) -> str | None:
+        head, _, rest = name.partition(".")
+        full = self._import_of(head)
+        return f"{full}.{rest}" if full is not None and rest else full
 
     def _in(self, scope: Scope, binding: Binding | None = None) -> Flow:
-        """The same file seen from another scope (all its bindings count)."""
-        if scope is self.scope:
-            other = Flow(self.index, scope, (), self.owner)
-        else:
-            other = Flow(self.index, scope, (), self.owner)
+        """The same file seen from another scope: from where `binding` stands, else from no certain place."""
+        other = Flow(self.index, scope, (), self.owner, binding.place if binding is not None else None)
         other._depth = self._depth
         other._budget = self._budget
         return other
@@ -307,6 +334,8 @@ class Flow:
                 return self._call(node)
             case cst.IfExp():
                 return self._conditional(node)
+            case cst.UnaryOperation(operator=cst.Not()):
+                return _negated(self.value(node.expression))
             case cst.BooleanOperation():
                 return self._both(self.value(node.left), self.value(node.right), node)
             case cst.Comparison():
@@ -327,13 +356,43 @@ class Flow:
         if found is None:
             return UNKNOWN
         scope, reached = found
+        value = self._agreed(scope, reached)
+        return self._by_use(name, scope) if value.kind is Kind.UNKNOWN else value
+
+    def _agreed(self, scope: Scope, reached: list[Binding]) -> Value:
+        """What a name holds that one of these bindings gave a value: what they have in common."""
         values = [self._bound(scope, b) for b in reached]
-        first = values[0] if values else UNKNOWN
-        if first.kind is not Kind.UNKNOWN and all(v == first for v in values):
+        first = values[0]
+        if first.kind is Kind.UNKNOWN or all(v == first for v in values):
             return first
-        if values and all(v.kind in (Kind.TENSOR, Kind.MODULE) and v.kind is first.kind for v in values):
+        if any(v.kind is not first.kind for v in values):
+            return UNKNOWN
+        if first.kind in (Kind.TENSOR, Kind.MODULE):
             return Value(first.kind)
-        return self._by_use(name, scope) if any(v.kind is Kind.UNKNOWN for v in values) else UNKNOWN
+        if first.kind in (Kind.DEVICE, Kind.TEXT):
+            return self._selected(scope, reached, values)
+        return UNKNOWN
+
+    def _selected(self, scope: Scope, reached: list[Binding], values: list[Value]) -> Value:
+        """A device that `if` statements choose."""
+        which = {v.which for v in values} - {Which.OTHER}
+        chosen = [(b, v) for b, v in zip(reached, values, strict=True) if v.which is not Which.OTHER]
+        if len(which) == 1 and all(v.index == chosen[0][1].index for _, v in chosen):
+            only = which.pop()
+            if only is Which.CUDA and all(self._under_flag(scope, b) for b, _ in chosen):
+                return Value(values[0].kind, Which.CUDA_OR_CPU, chosen[0][1].index)
+            if only is Which.CUDA_OR_CPU or (
+                only is Which.SELECTED and all(self._under_flag(scope, b) for b, _ in chosen)
+            ):
+                return Value(values[0].kind, only, chosen[0][1].index)
+        return Value(values[0].kind)
+
+    def _under_flag(self, scope: Scope, binding: Binding) -> bool:
+        """Is the binding made only where an accelerator is there?"""
+        if binding.test is None:
+            return False
+        kind = self._in(scope, binding).value(binding.test.condition()).kind
+        return kind is (Kind.FLAG if binding.test.holds else Kind.DENIAL)
 
     def _bound(self, scope: Scope, binding: Binding) -> Value:
         if binding.annotation is not None:
@@ -350,12 +409,12 @@ class Flow:
         if _own_method(binding) is None:
             return self.value(binding.value())
         # x = x.method(): what x is by its other bindings, if every such method keeps it that.
-        found = self.bindings(binding.name)
-        if found is None or self._depth > 8:
+        found = self.scope.bindings().get(binding.name, [])
+        if not found or self._depth > 8:
             return UNKNOWN
-        methods = {_own_method(b) for b in found[1]}
+        methods = {_own_method(b) for b in found}
         self._depth += 1
-        kinds = {self._bound(found[0], b).kind for b in found[1] if _own_method(b) is None}
+        kinds = {self._bound(self.scope, b).kind for b in found if _own_method(b) is None}
         self._depth -= 1
         kind = kinds.pop() if len(kinds) == 1 else Kind.UNKNOWN
         kept = {Kind.TENSOR: _KEEPS_TENSOR, Kind.MODULE: _KEEPS_MODULE}.get(kind)
@@ -382,6 +441,8 @@ class Flow:
             return Value(Kind.TENSOR)
         if name in ("torch.nn.Module", "torch.nn.modules.module.Module"):
             return Value(Kind.MODULE)
+        if name == "torch.device":
+            return Value(Kind.DEVICE)
         return self._instance(name)
 
     def _by_use(self, name: str, scope: Scope) -> Value:
@@ -402,6 +463,10 @@ class Flow:
             and name.endswith("Tensor")
         ):
             return UNKNOWN
+        if isinstance(node.value, cst.Name):
+            told = self._member_of(node.value.value, node.attr.value)
+            if told.kind is not Kind.UNKNOWN:
+                return told
         base = self.value(node.value)
         match node.attr.value:
             case "type" if base.kind is Kind.DEVICE:
@@ -421,12 +486,35 @@ class Flow:
         module = self.scope
         while module.parent is not None:
             module = module.parent
-        outside = Flow(self.index, module, (), None)
-        outside._depth = self._depth + 1
-        outside._budget = self._budget
-        values = [outside.value(b.value()) if b.value is not None else UNKNOWN for b in found]
-        if values and all(v == values[0] for v in values):
-            return values[0]
+        values = {self._attribute_bound(b, module) for b in found}
+        return values.pop() if len(values) == 1 else UNKNOWN
+
+    def _attribute_bound(self, binding: Binding, module: Scope) -> Value:
+        if binding.kind != "assign" or binding.value is None:
+            return UNKNOWN
+        scope = module
+        if binding.names is not None:
+            scope = Scope("function", None, module, names=binding.names())
+        return self._in(scope, binding if scope is not module else None).value(binding.value())
+
+    def _member_of(self, owner: str, attribute: str) -> Value:
+        """What `owner.attribute` holds by the assignments to it that are in sight (`args.cuda = …`)."""
+        name = f"{owner}.{attribute}"
+        here: Scope | None = self.scope
+        inner = False
+        while here is not None:
+            owned = here.bindings().get(owner, [])
+            found = here.members.get(name)
+            if found:
+                place = None if inner else self.place_in(here)
+                if place is not None:
+                    # Where the object itself is another, its attributes are too.
+                    found = visible(sorted((*found, *owned), key=lambda b: b.order), place)
+                return self._agreed(here, [b if b.name == name else replace(b, kind="other") for b in found])
+            if owned:
+                return UNKNOWN
+            inner = inner or not here.immediate
+            here = here.parent
         return UNKNOWN
 
     def _call(self, node: cst.Call) -> Value:
@@ -449,7 +537,7 @@ class Flow:
                     return Value(Kind.TEXT, inner.which, inner.index)
             if node.func.value == "bool" and len(node.args) == 1:
                 inner = self.value(node.args[0].value)
-                return inner if inner.kind is Kind.FLAG else UNKNOWN
+                return inner if inner.kind in _OPPOSITE else UNKNOWN
             return self._instance(node.func.value)
         return UNKNOWN
 
@@ -494,6 +582,8 @@ class Flow:
         body, other = self.value(node.body), self.value(node.orelse)
         if body.kind in (Kind.DEVICE, Kind.TEXT) and other.kind is body.kind:
             test = self.value(node.test)
+            if test.kind is Kind.DENIAL:
+                test, body, other = _negated(test), other, body
             if test.kind is Kind.FLAG and other.which is Which.OTHER:
                 if body.which is Which.CUDA:
                     return Value(body.kind, Which.CUDA_OR_CPU, body.index)
@@ -505,12 +595,18 @@ class Flow:
         return UNKNOWN
 
     def _both(self, left: Value, right: Value, node: cst.BooleanOperation) -> Value:
-        if isinstance(node.operator, cst.And):
-            for side in (left, right):
-                if side.kind is Kind.FLAG:
-                    return side
-        elif (
-            left.kind is Kind.DEVICE
+        """Of `and`: true only where both sides are, false where one of them is. Of `or` the other way round."""
+        decides, needs = (
+            (Kind.FLAG, Kind.DENIAL) if isinstance(node.operator, cst.And) else (Kind.DENIAL, Kind.FLAG)
+        )
+        for side in (left, right):
+            if side.kind is decides:
+                return side
+        if left.kind is needs and right.kind is needs:
+            return left if left.which is right.which else Value(needs, Which.SELECTED)
+        if (
+            isinstance(node.operator, cst.Or)
+            and left.kind is Kind.DEVICE
             and left.which is Which.SELECTED
             and right.kind is Kind.DEVICE
             and right.which is Which.OTHER
@@ -520,10 +616,11 @@ class Flow:
 
     def _comparison(self, node: cst.Comparison) -> Value:
         match node.comparisons:
-            case [cst.ComparisonTarget(operator=cst.Equal(), comparator=right)]:
-                sides = [self.value(node.left), self.value(right)]
-                if any(s.is_cuda for s in sides):
-                    return CUDA_FLAG
+            case [
+                cst.ComparisonTarget(operator=(cst.Equal() | cst.NotEqual()) as operator, comparator=right)
+            ]:
+                if any(self.value(side).is_cuda for side in (node.left, right)):
+                    return CUDA_FLAG if isinstance(operator, cst.Equal) else _negated(CUDA_FLAG)
         return UNKNOWN
 
     def _instance(self, name: str) -> Value:

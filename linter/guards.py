@@ -32,16 +32,9 @@ def polarity(test: cst.BaseExpression, flow: Flow) -> Value | None:
 
 
 def denies(test: cst.BaseExpression, flow: Flow) -> Value | None:
-    """The flag that must be false where `test` is true: `not flag`, `not flag or …` isn't one."""
-    match test:
-        case cst.UnaryOperation(operator=cst.Not(), expression=inner):
-            return polarity(inner, flow)
-        case cst.Comparison(comparisons=[cst.ComparisonTarget(operator=cst.NotEqual(), comparator=right)]):
-            if any(flow.value(side).is_cuda for side in (test.left, right)):
-                return Value(Kind.FLAG, Which.CUDA)
-        case _:
-            pass
-    return None
+    """The flag that must be true where `test` is false (None when there is none)."""
+    value = flow.value(test)
+    return Value(Kind.FLAG, value.which) if value.kind is Kind.DENIAL else None
 
 
 def leaves(body: cst.BaseSuite) -> bool:

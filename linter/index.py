@@ -9,29 +9,55 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
 
 import libcst as cst
 
-from uncuda.bindings import Binding, bindings_in_suite, dotted
+from uncuda.ast_bindings import (
+    AstSuiteReader,
+    AstText,
+    FunctionNode,
+    ast_dotted,
+    import_bindings,
+    method_names,
+    module_reader,
+)
+from uncuda.bindings import (
+    ANYWHERE,
+    Binding,
+    Expression,
+    Scope,
+    SuiteReader,
+    Test,
+    by_name,
+    dotted,
+    module_bindings,
+    ready,
+)
 from uncuda.source import Lines
+from uncuda.walk import walk
 
 _USE = re.compile(r"(?<![\w.])(\w+)\.(\w+)(\(?)")
-FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+_LEAVING = frozenset({"exit", "quit", "_exit", "skip", "skipTest"})
+Names = dict[str, list[Binding]]
 
 
 @dataclass(frozen=True)
 class ClassFacts:
-    """A top-level class: its bases as dotted text, its own methods, what its attributes are bound to."""
+    """A class: its bases as dotted text, its own methods, what its attributes are bound to."""
 
     name: str
     bases: tuple[str, ...]
     methods: frozenset[str]
-    attributes: Callable[[], dict[str, list[Binding]]] = field(compare=False)
+    attributes: Callable[[], Names] = field(compare=False)
     """`self.x = …` in any method, and `x = …` in the class body."""
+    body: Callable[[], Names] = field(compare=False)
+    """What the class body binds."""
     decorators: tuple[str, ...] = ()
     """Their names as dotted text, without arguments."""
+    marks: tuple[Expression, ...] = field(default=(), compare=False)
+    """The decorators as expressions."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +76,9 @@ class FileIndex:
     """The facts of one file. `bindings` are those of the module scope, in order."""
 
     text: str
-    bindings: dict[str, list[Binding]]
+    bindings: Names
+    members: Names
+    """Attributes of plain names that the module assigns (`args.cuda`), by their dotted names."""
     classes: dict[str, ClassFacts]
     functions: dict[str, tuple[int, int]]
     """Top-level functions: characters from `def` to the end."""
@@ -62,6 +90,8 @@ class FileIndex:
     """Is there an `if __name__ == "__main__":`?"""
     orders: list[int]
     """For each top-level statement, the order of the statement before it."""
+    exits: list[tuple[int, Test]] = field(default_factory=list)
+    """Conditions that hold, or don't, after the top-level statement of that order: `if not x: exit()`, `assert x`."""
 
     @cached_property
     def uses(self) -> dict[str, set[tuple[str, bool]]]:
@@ -81,265 +111,156 @@ class FileIndex:
         }
 
 
-def _parse_expression(text: str) -> cst.BaseExpression:
-    return cst.parse_expression(f"({text}\n)")
-
-
-def import_bindings(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]:
-    """(bound name, dotted name it stands for) of an import statement; `*` binds nothing."""
-    if isinstance(node, ast.Import):
-        for alias in node.names:
-            if alias.asname:
-                yield alias.asname, alias.name
-            else:
-                top = alias.name.split(".")[0]
-                yield top, top
-    else:
-        module = "." * node.level + (node.module or "")
-        for alias in node.names:
-            if alias.name != "*":
-                dot = "" if module.endswith(".") or not module else "."
-                yield alias.asname or alias.name, f"{module}{dot}{alias.name}"
-
-
 class _AstIndexer:
+    """Gathers the facts of a file from its `ast`."""
+
     def __init__(self, text: str, tree: ast.Module, lines: Lines) -> None:
-        self.text = text
-        self.tree = tree
+        self.source = AstText(text, lines)
         self.lines = lines
-        self.order = 0
+        self.tree = tree
 
-    def span(self, node: ast.expr | ast.stmt) -> tuple[int, int]:
-        assert node.end_lineno is not None and node.end_col_offset is not None
-        return (
-            self.lines.from_utf8(node.lineno, node.col_offset),
-            self.lines.from_utf8(node.end_lineno, node.end_col_offset),
+    def index(self) -> FileIndex:
+        reader, orders = module_reader(self.source, self.tree)
+        span = self.source.span
+        found = FileIndex(
+            self.source.text,
+            by_name(reader.out),
+            by_name(reader.members),
+            {},
+            {},
+            [],
+            0,
+            False,
+            False,
+            orders,
         )
-
-    def value(self, node: ast.expr | None) -> Callable[[], cst.BaseExpression] | None:
-        if node is None:
-            return None
-        start, end = self.span(node)
-        text = self.text
-
-        cell: list[cst.BaseExpression] = []
-
-        def parse() -> cst.BaseExpression:
-            if not cell:
-                cell.append(_parse_expression(text[start:end]))
-            return cell[0]
-
-        return parse
-
-    def targets(self, target: ast.expr, value: ast.expr | None, kind: str, out: list[Binding]) -> None:
-        if isinstance(target, ast.Name):
-            out.append(
-                Binding(target.id, kind, self.order, value=self.value(value), target=_plain_name(value))
-            )
-        elif isinstance(target, (ast.Tuple, ast.List)):
-            pairs: Iterable[ast.expr | None]
-            if isinstance(value, (ast.Tuple, ast.List)) and len(value.elts) == len(target.elts):
-                pairs = value.elts
-            else:
-                pairs, kind = [None] * len(target.elts), "other"
-            for item, part in zip(target.elts, pairs, strict=True):
-                self.targets(item, part, kind, out)
-        elif isinstance(target, ast.Starred):
-            self.targets(target.value, None, "other", out)
-
-    def suite(self, body: list[ast.stmt], out: list[Binding], block: tuple[int, ...]) -> None:
-        for stmt in body:
-            self.order += 1
-            first = len(out)
+        for number, stmt in enumerate(self.tree.body):
             match stmt:
-                case ast.Assign():
-                    for target in stmt.targets:
-                        self.targets(target, stmt.value, "assign", out)
-                case ast.AnnAssign(target=ast.Name(id=name)):
-                    out.append(
-                        Binding(
-                            name,
-                            "assign" if stmt.value else "declare",
-                            self.order,
-                            value=self.value(stmt.value),
-                            annotation=self.value(stmt.annotation),
-                            target=_plain_name(stmt.value),
-                        )
-                    )
-                case ast.AugAssign():
-                    self.targets(stmt.target, None, "other", out)
-                case ast.Import() | ast.ImportFrom():
-                    for name, imported in import_bindings(stmt):
-                        out.append(Binding(name, "import", self.order, target=imported))
-                case ast.FunctionDef() | ast.AsyncFunctionDef():
-                    out.append(Binding(stmt.name, "def", self.order))
                 case ast.ClassDef():
-                    out.append(Binding(stmt.name, "class", self.order))
-                case ast.For() | ast.AsyncFor():
-                    self.targets(stmt.target, None, "other", out)
-                case ast.With() | ast.AsyncWith():
-                    for item in stmt.items:
-                        if item.optional_vars is not None:
-                            self.targets(item.optional_vars, None, "other", out)
-                case ast.Delete():
-                    for target in stmt.targets:
-                        self.targets(target, None, "other", out)
+                    found.classes[stmt.name] = self._class(stmt)
+                case ast.FunctionDef() | ast.AsyncFunctionDef():
+                    found.functions[stmt.name] = span(stmt)
+                case ast.Import() | ast.ImportFrom():
+                    future = isinstance(stmt, ast.ImportFrom) and stmt.module == "__future__"
+                    found.star_import = found.star_import or any(a.name == "*" for a in stmt.names)
+                    found.imports.append(ImportSite(*span(stmt), tuple(import_bindings(stmt)), future))
+                    if future:
+                        found.body_start = self.lines.after(found.imports[-1].end)
+                case ast.Expr(value=ast.Constant(value=str())) if number == 0:
+                    found.body_start = self.lines.after(span(stmt)[1])
+                case ast.If(test=ast.Compare(left=ast.Name(id="__name__"))):
+                    found.main_guard = True
+                case ast.If() | ast.Assert():
+                    found.exits.extend((orders[number] + 1, test) for test in self._exits(stmt))
                 case _:
                     pass
-            for i in range(first, len(out)):
-                out[i] = out[i].at(block)
-            if not isinstance(stmt, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-                for part, inner in enumerate(nested_suites(stmt)):
-                    self.suite(inner, out, (*block, self.order * 8 + part))
+        return found
 
-    def class_attributes(self, node: ast.ClassDef) -> dict[str, list[Binding]]:
-        found: dict[str, list[Binding]] = {}
-        body: list[Binding] = []
-        self.suite(node.body, body, ())
-        for binding in body:
-            found.setdefault(binding.name, []).append(binding)
+    def _exits(self, stmt: ast.If | ast.Assert) -> Iterator[Test]:
+        test = self.source.expression(stmt.test)
+        assert test is not None
+        if isinstance(stmt, ast.Assert):
+            yield Test(test, True)
+        elif _ast_leaves(stmt.body):
+            yield Test(test, False)
+        elif stmt.orelse and _ast_leaves(stmt.orelse):
+            yield Test(test, True)
+
+    def _class(self, node: ast.ClassDef) -> ClassFacts:
+        marks = [self.source.expression(d) for d in node.decorator_list]
+        return ClassFacts(
+            node.name,
+            tuple(filter(None, (ast_dotted(_ast_unsubscripted(b)) for b in node.bases))),
+            frozenset(m.name for m in node.body if isinstance(m, FunctionNode)),
+            cache(lambda: self._attributes(node)),
+            cache(lambda: self._body(node)),
+            tuple(filter(None, (ast_dotted(_ast_called(d)) for d in node.decorator_list))),
+            tuple(mark for mark in marks if mark is not None),
+        )
+
+    def _body(self, node: ast.ClassDef) -> Names:
+        reader = AstSuiteReader(self.source)
+        reader.read(node.body)
+        return by_name(reader.out)
+
+    def _attributes(self, node: ast.ClassDef) -> Names:
+        found = {name: list(bound) for name, bound in self._body(node).items()}
         for method in node.body:
-            if not isinstance(method, FunctionNode) or (not method.args.args and not method.args.posonlyargs):
-                continue
-            me = (*method.args.posonlyargs, *method.args.args)[0].arg
-            for stmt in ast.walk(method):
-                targets: list[ast.expr]
-                value: ast.expr | None
-                if isinstance(stmt, ast.Assign):
-                    targets, value = stmt.targets, stmt.value
-                elif isinstance(stmt, ast.AnnAssign) and stmt.value is not None:
-                    targets, value = [stmt.target], stmt.value
-                elif isinstance(stmt, ast.AugAssign):
-                    targets, value = [stmt.target], None
-                else:
-                    continue
-                for target in targets:
-                    for item in target.elts if isinstance(target, (ast.Tuple, ast.List)) else [target]:
-                        match item:
-                            case ast.Attribute(value=ast.Name(id=owner), attr=attr) if owner == me:
-                                whole = item is target and value is not None
-                                found.setdefault(attr, []).append(
-                                    Binding(
-                                        attr,
-                                        "assign" if whole else "other",
-                                        0,
-                                        value=self.value(value) if whole else None,
-                                        where=method.name,
-                                    )
-                                )
+            if isinstance(method, FunctionNode) and (method.args.posonlyargs or method.args.args):
+                me = (*method.args.posonlyargs, *method.args.args)[0].arg
+                reader = AstSuiteReader(self.source)
+                reader.read(method.body)
+                inner: list[Binding] = []
+                for item in ast.walk(method):
+                    if isinstance(item, FunctionNode) and item is not method:
+                        nested = AstSuiteReader(self.source)
+                        nested.read(item.body)
+                        inner.extend(nested.members)
+                names = cache(lambda method=method, reader=reader: method_names(self.source, method, reader))
+                _add_attributes(found, me, method.name, reader.members, inner, names)
         return found
 
 
-def nested_suites(stmt: ast.stmt) -> Iterator[list[ast.stmt]]:
-    """The suites of a compound statement, in the order body, else, finally, handlers or cases."""
-    for name in ("body", "orelse", "finalbody"):
-        suite = getattr(stmt, name, None)
-        if isinstance(suite, list) and suite and isinstance(suite[0], ast.stmt):
-            yield suite
-    for name in ("handlers", "cases"):
-        for part in getattr(stmt, name, ()):
-            yield part.body
+def _add_attributes(
+    found: Names,
+    me: str,
+    method: str,
+    members: Iterable[Binding],
+    inner: Iterable[Binding],
+    names: Callable[[], Names],
+) -> None:
+    """Adds what a method binds of the object `me`; `inner` are those of functions inside it."""
+    for binding in members:
+        owner, _, attribute = binding.name.partition(".")
+        if owner == me:
+            told = replace(binding, name=attribute, where=method, names=names)
+            found.setdefault(attribute, []).append(told)
+    for binding in inner:
+        owner, _, attribute = binding.name.partition(".")
+        if owner == me:
+            found.setdefault(attribute, []).append(Binding(attribute, "other", block=ANYWHERE, where=method))
 
 
-def _ast_dotted(node: ast.expr) -> str | None:
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    if not isinstance(node, ast.Name):
-        return None
-    return ".".join([node.id, *reversed(parts)])
+def _ast_leaves(body: list[ast.stmt]) -> bool:
+    """Does a suite at module level always leave the module?"""
+    match body[-1]:
+        case ast.Raise():
+            return True
+        case ast.Expr(value=ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name))):
+            return name in _LEAVING
+        case _:
+            return False
 
 
-def _ast_decorator(node: ast.expr) -> str | None:
-    return _ast_dotted(node.func if isinstance(node, ast.Call) else node)
+def _ast_called(node: ast.expr) -> ast.expr:
+    return node.func if isinstance(node, ast.Call) else node
 
 
-def _unsubscript(node: ast.expr) -> ast.expr:
+def _ast_unsubscripted(node: ast.expr) -> ast.expr:
     return node.value if isinstance(node, ast.Subscript) else node
-
-
-def _plain_name(node: ast.expr | None) -> str:
-    return (_ast_dotted(node) or "") if isinstance(node, (ast.Name, ast.Attribute)) else ""
-
-
-def _by_name(bound: list[Binding]) -> dict[str, list[Binding]]:
-    names: dict[str, list[Binding]] = {}
-    for binding in bound:
-        names.setdefault(binding.name, []).append(binding)
-    return names
 
 
 def from_ast(text: str, tree: ast.Module, lines: Lines) -> FileIndex:
     """The facts of a file that `ast` could read."""
-    maker = _AstIndexer(text, tree, lines)
-    bound: list[Binding] = []
-    orders: list[int] = []
-    for stmt in tree.body:
-        orders.append(maker.order)
-        maker.suite([stmt], bound, ())
-    names = _by_name(bound)
-    classes: dict[str, ClassFacts] = {}
-    functions: dict[str, tuple[int, int]] = {}
-    imports: list[ImportSite] = []
-    star = main_guard = False
-    body_start = 0
-    for number, stmt in enumerate(tree.body):
-        match stmt:
-            case ast.ClassDef():
-                cell: list[dict[str, list[Binding]]] = []
-
-                def attributes(
-                    node: ast.ClassDef = stmt, cell: list[dict[str, list[Binding]]] = cell
-                ) -> dict[str, list[Binding]]:
-                    if not cell:
-                        cell.append(maker.class_attributes(node))
-                    return cell[0]
-
-                classes[stmt.name] = ClassFacts(
-                    stmt.name,
-                    tuple(filter(None, (_ast_dotted(_unsubscript(b)) for b in stmt.bases))),
-                    frozenset(m.name for m in stmt.body if isinstance(m, FunctionNode)),
-                    attributes,
-                    tuple(filter(None, map(_ast_decorator, stmt.decorator_list))),
-                )
-            case ast.FunctionDef() | ast.AsyncFunctionDef():
-                functions[stmt.name] = maker.span(stmt)
-            case ast.Import() | ast.ImportFrom():
-                future = isinstance(stmt, ast.ImportFrom) and stmt.module == "__future__"
-                star = star or any(a.name == "*" for a in stmt.names)
-                imports.append(ImportSite(*maker.span(stmt), tuple(import_bindings(stmt)), future))
-                if future:
-                    body_start = lines.after(imports[-1].end)
-            case ast.Expr(value=ast.Constant(value=str())) if number == 0:
-                body_start = lines.after(maker.span(stmt)[1])
-            case ast.If(test=ast.Compare(left=ast.Name(id="__name__"))):
-                main_guard = True
-            case _:
-                pass
-    return FileIndex(text, names, classes, functions, imports, body_start, star, main_guard, orders)
+    return _AstIndexer(text, tree, lines).index()
 
 
 def from_cst(
     text: str, tree: cst.Module, where: Callable[[cst.CSTNode], tuple[int, int]], lines: Lines
 ) -> FileIndex:
     """The same facts from a whole concrete tree. `where` gives a node's offsets."""
-    bound, places = bindings_in_suite(tree.body)
-    names = _by_name(bound)
+    reader = module_bindings(tree)
     orders = [
-        places[id(s.body[0] if isinstance(s, cst.SimpleStatementLine) else s)][0] - 1 for s in tree.body
+        reader.places[id(s.body[0] if isinstance(s, cst.SimpleStatementLine) else s)].order - 1
+        for s in tree.body
     ]
-    classes: dict[str, ClassFacts] = {}
-    functions: dict[str, tuple[int, int]] = {}
-    imports: list[ImportSite] = []
-    star = main_guard = False
-    body_start = 0
+    found = FileIndex(text, by_name(reader.out), by_name(reader.members), {}, {}, [], 0, False, False, orders)
     for number, stmt in enumerate(tree.body):
         match stmt:
             case cst.ClassDef():
-                classes[stmt.name.value] = class_facts(stmt)
+                found.classes[stmt.name.value] = class_facts(stmt)
             case cst.FunctionDef():
-                functions[stmt.name.value] = where(stmt)
+                found.functions[stmt.name.value] = where(stmt)
             case cst.SimpleStatementLine():
                 for small in stmt.body:
                     match small:
@@ -349,20 +270,42 @@ def from_cst(
                                 and small.module is not None
                                 and dotted(small.module) == "__future__"
                             )
-                            star = star or isinstance(small.names, cst.ImportStar)
+                            found.star_import = found.star_import or isinstance(small.names, cst.ImportStar)
                             names_here = tuple(cst_import_bindings(small))
-                            imports.append(ImportSite(*where(small), names_here, future))
+                            found.imports.append(ImportSite(*where(small), names_here, future))
                             if future:
-                                body_start = lines.after(imports[-1].end)
+                                found.body_start = lines.after(found.imports[-1].end)
                         case cst.Expr(value=cst.SimpleString() | cst.ConcatenatedString()) if number == 0:
-                            body_start = lines.after(where(small)[1])
+                            found.body_start = lines.after(where(small)[1])
+                        case cst.Assert(test=test):
+                            order = reader.places[id(small)].order
+                            found.exits.append((order, Test(ready(test), True)))
                         case _:
                             pass
             case cst.If(test=cst.Comparison(left=cst.Name("__name__"))):
-                main_guard = True
+                found.main_guard = True
+            case cst.If(test=test):
+                order = reader.places[id(stmt)].order
+                if _cst_leaves(stmt.body):
+                    found.exits.append((order, Test(ready(test), False)))
+                elif isinstance(stmt.orelse, cst.Else) and _cst_leaves(stmt.orelse.body):
+                    found.exits.append((order, Test(ready(test), True)))
             case _:
                 pass
-    return FileIndex(text, names, classes, functions, imports, body_start, star, main_guard, orders)
+    return found
+
+
+def _cst_leaves(body: cst.BaseSuite) -> bool:
+    last: cst.CSTNode = body.body[-1]
+    if isinstance(last, cst.SimpleStatementLine):
+        last = last.body[-1]
+    match last:
+        case cst.Raise():
+            return True
+        case cst.Expr(value=cst.Call(func=cst.Name(name) | cst.Attribute(attr=cst.Name(name)))):
+            return name in _LEAVING
+        case _:
+            return False
 
 
 def cst_import_bindings(node: cst.Import | cst.ImportFrom) -> Iterator[tuple[str, str]]:
@@ -395,16 +338,14 @@ def class_facts(node: cst.ClassDef) -> ClassFacts:
     )
     body = node.body.body if isinstance(node.body, cst.IndentedBlock) else ()
     methods = [m for m in body if isinstance(m, cst.FunctionDef)]
-    cell: list[dict[str, list[Binding]]] = []
-
-    def attributes() -> dict[str, list[Binding]]:
-        if not cell:
-            cell.append(_cst_class_attributes(node, methods))
-        return cell[0]
-
-    decorators = tuple(filter(None, (dotted(_called(d.decorator)) for d in node.decorators)))
     return ClassFacts(
-        node.name.value, bases, frozenset(m.name.value for m in methods), attributes, decorators
+        node.name.value,
+        bases,
+        frozenset(m.name.value for m in methods),
+        cache(lambda: _cst_attributes(node, methods)),
+        cache(lambda: _cst_body(node)),
+        tuple(filter(None, (dotted(_called(d.decorator)) for d in node.decorators))),
+        tuple(ready(d.decorator) for d in node.decorators),
     )
 
 
@@ -416,44 +357,26 @@ def _unsubscripted(node: cst.BaseExpression) -> cst.BaseExpression:
     return node.value if isinstance(node, cst.Subscript) else node
 
 
-def _cst_class_attributes(node: cst.ClassDef, methods: list[cst.FunctionDef]) -> dict[str, list[Binding]]:
-    from uncuda.walk import walk
+def _cst_body(node: cst.ClassDef) -> Names:
+    reader = SuiteReader()
+    reader.read(node.body.body)
+    return by_name(reader.out)
 
-    found: dict[str, list[Binding]] = {}
-    for binding in bindings_in_suite(node.body.body)[0]:
-        found.setdefault(binding.name, []).append(binding)
+
+def _cst_attributes(node: cst.ClassDef, methods: list[cst.FunctionDef]) -> Names:
+    found = {name: list(bound) for name, bound in _cst_body(node).items()}
     for method in methods:
         params = (*method.params.posonly_params, *method.params.params)
         if not params:
             continue
-        me = params[0].name.value
-        for stmt in walk(method.body):
-            value: cst.BaseExpression | None
-            if isinstance(stmt, cst.Assign):
-                targets, value = [t.target for t in stmt.targets], stmt.value
-            elif isinstance(stmt, cst.AnnAssign) and stmt.value is not None:
-                targets, value = [stmt.target], stmt.value
-            elif isinstance(stmt, cst.AugAssign):
-                targets, value = [stmt.target], None
-            else:
-                continue
-            for target in targets:
-                parts = (
-                    [e.value for e in target.elements]
-                    if isinstance(target, (cst.Tuple, cst.List))
-                    else [target]
-                )
-                for item in parts:
-                    match item:
-                        case cst.Attribute(value=cst.Name(owner), attr=cst.Name(attr)) if owner == me:
-                            whole = item is target and value is not None
-                            found.setdefault(attr, []).append(
-                                Binding(
-                                    attr,
-                                    "assign" if whole else "other",
-                                    0,
-                                    value=(lambda v=value: v) if whole else None,  # type: ignore[misc]
-                                    where=method.name.value,
-                                )
-                            )
+        reader = SuiteReader()
+        reader.read(method.body.body)
+        inner: list[Binding] = []
+        for item in walk(method.body):
+            if isinstance(item, cst.FunctionDef):
+                nested = SuiteReader()
+                nested.read(item.body.body)
+                inner.extend(nested.members)
+        names = Scope("function", method, None).bindings
+        _add_attributes(found, params[0].name.value, method.name.value, reader.members, inner, names)
     return found

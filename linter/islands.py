@@ -9,7 +9,8 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from uncuda.index import FileIndex, nested_suites
+from uncuda.ast_bindings import nested_suites
+from uncuda.index import FileIndex
 from uncuda.source import Lines
 from uncuda.triggers import Triggers
 

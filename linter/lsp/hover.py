@@ -112,7 +112,7 @@ def _imports_of_lines(lines: list[str]) -> dict[str, str]:
 
 
 def _bound(tree: ast.Module) -> dict[str, str]:
-    from uncuda.index import import_bindings
+    from uncuda.ast_bindings import import_bindings
 
     names: dict[str, str] = {}
     for node in ast.walk(tree):
