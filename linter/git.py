@@ -65,7 +65,10 @@ class Repository:
         """The full name of the commit that `revision` means. Raises GitError."""
         if revision.startswith("-"):
             raise GitError(f"{revision!r} is no revision")
-        return self.run("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+        try:
+            return self.run("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+        except GitError as error:
+            raise GitError(f"there is no revision {revision!r} ({error})") from None
 
     def commits(self, span: str) -> list[tuple[str, int]]:
         """The first-parent commits of `A..B` (or those up to `B`), oldest first, with their times in seconds."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html.parser
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from uncuda.audit.collect import web_address
 from uncuda.audit.effort import days
+from uncuda.audit.history import curve, sparkline, spread
 from uncuda.audit.kinds import KINDS, kind_of
 from uncuda.audit.reach import reached
 from uncuda.audit.treemap import treemap
@@ -209,6 +211,62 @@ def test_compare(project: Path) -> None:
     (project / "old.json").write_text("{}")
     assert "not a report" in audit(project, "--compare", "old.json", expect=2).stderr
     assert "No such file" in audit(project, "--compare", "gone.json", expect=2).stderr
+
+
+def git(root: Path, *words: str, day: int = 1) -> None:
+    moment = f"2026-01-{day:02d}T12:00:00+00:00"
+    environment = {**os.environ, "GIT_AUTHOR_DATE": moment, "GIT_COMMITTER_DATE": moment}
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.invalid", "-c", "init.defaultBranch=main"]
+    subprocess.run(["git", *identity, *words], cwd=root, check=True, capture_output=True, env=environment)
+
+
+def test_history_is_read_from_objects(project: Path) -> None:
+    git(project, "init", "-q")
+    for day, text in ((1, TRAIN), (2, TRAIN + "x.cuda()\n"), (20, "import torch\n"), (21, UNUSED)):
+        (project / "train.py").write_text(text)
+        git(project, "add", ".")
+        git(project, "commit", "-qm", f"day {day}", day=day)
+    (project / "train.py").write_text("import torch\ntorch.cuda.synchronize()\n# not committed\n")
+    before = (project / "train.py").read_text()
+    trend = report(project, "--history", "HEAD~3..HEAD")["trend"]
+    assert [p["day"] for p in trend] == ["2026-01-01", "2026-01-02", "2026-01-20", "2026-01-21"]
+    ties = [p["ties"] for p in trend]
+    assert ties[1] == ties[0] + 1
+    assert ties[2:] == [1, 2]
+    spaced = report(project, "--history", "HEAD~3..HEAD", "--every", "10d")["trend"]
+    assert [p["day"] for p in spaced] == ["2026-01-01", "2026-01-20", "2026-01-21"]
+    assert (project / "train.py").read_text() == before
+    assert (
+        "Trend"
+        in audit(
+            project,
+            "--history",
+            "HEAD~3..HEAD",
+            "--output-file",
+            "html=o.html",
+            "--output-format",
+            "terminal",
+        ).stdout
+    )
+    assert "<polyline" in (project / "o.html").read_text()
+    assert "nonsense" in audit(project, "--history", "nonsense..HEAD", expect=2).stderr
+    assert "--every" in audit(project, "--every", "3d", expect=2).stderr
+
+
+def test_commits_are_spread_evenly() -> None:
+    commits = [(str(n), n * 86_400) for n in range(500)]
+    chosen = spread(commits, None)
+    assert len(chosen) == 60
+    assert (chosen[0], chosen[-1]) == (commits[0], commits[-1])
+    assert spread(commits[:3], None) == commits[:3]
+    assert len(spread(commits, 100)) == 6
+    assert spread([], 5) == []
+
+
+def test_sparklines() -> None:
+    assert sparkline([0, 4, 8]) == "▁▅█"
+    assert sparkline([0, 0]) == "▁▁"
+    assert curve([0, 2], 100, 10) == "0.0,10.0 100.0,0.0"
 
 
 def test_bad_input(tmp_path: Path) -> None:

@@ -8,12 +8,14 @@ from urllib.parse import quote
 
 from uncuda import __version__
 from uncuda.audit.as_markdown import days
+from uncuda.audit.history import curve
 from uncuda.audit.model import Audit, Remedy, Spot, Verdict
 from uncuda.audit.treemap import treemap
 from uncuda.findings import Outcome, Target
 from uncuda.report.ansi import visible
 
 WIDTH, HEIGHT = 1000, 320
+TREND_HEIGHT = 160
 TREE_ITEMS = 60
 _VERDICT_CLASS = {
     Verdict.READY: "ready",
@@ -59,8 +61,10 @@ def render(audit: Audit) -> str:
         tiles=_tiles(audit),
         width=WIDTH,
         height=HEIGHT,
+        trend_height=TREND_HEIGHT,
         silent=_once(audit, "silent"),
         blockers=_once(audit, "blockers"),
+        curves=_curves(audit),
     )
 
 
@@ -75,6 +79,21 @@ def _once(audit: Audit, field: str) -> list[tuple[object, list[str]]]:
         for place in getattr(standing, field):
             found.setdefault(place, []).append(standing.target.value)
     return list(found.items())
+
+
+def _curves(audit: Audit) -> list[tuple[str, str]]:
+    """The lines of the trend: a class and the points of each."""
+    if not audit.trend:
+        return []
+    return [
+        ("ties", curve([p.ties for p in audit.trend], WIDTH, TREND_HEIGHT)),
+        (
+            "hurt",
+            curve(
+                [p.hurting for p in audit.trend], WIDTH, TREND_HEIGHT, top=max(p.ties for p in audit.trend)
+            ),
+        ),
+    ]
 
 
 def _tiles(audit: Audit) -> list[Tile]:

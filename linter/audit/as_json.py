@@ -81,6 +81,10 @@ def content(audit: Audit) -> dict[str, Any]:
             }
             for phase in audit.plan
         ],
+        "trend": [
+            {"commit": p.commit, "day": p.day, "ties": p.ties, "hurting": p.hurting, "points": p.points}
+            for p in audit.trend
+        ],
         "ties": [_tie(t) for t in audit.ties],
         "problems": [{"path": path, "message": message} for path, message in audit.problems],
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from uncuda.audit.history import sparkline
 from uncuda.audit.model import Audit, Days, Place, Remedy
 from uncuda.findings import Outcome
 
@@ -15,7 +16,15 @@ _SHOWN = 10
 
 def render(audit: Audit) -> str:
     """The report, cut to what fits."""
-    parts = [_head(audit), _targets(audit), _kinds(audit), _silent(audit), _blockers(audit), _plan(audit)]
+    parts = [
+        _head(audit),
+        _targets(audit),
+        _kinds(audit),
+        _silent(audit),
+        _blockers(audit),
+        _trend(audit),
+        _plan(audit),
+    ]
     out: list[str] = []
     size = 0
     for part in filter(None, parts):
@@ -125,6 +134,14 @@ def _listed(audit: Audit, title: str, places: list[Place]) -> str:
     if len(places) > _SHOWN:
         lines.append(f"- and {len(places) - _SHOWN} more")
     return f"### {title} ({len(places)})\n\n" + "\n".join(lines) + "\n"
+
+
+def _trend(audit: Audit) -> str:
+    if not audit.trend:
+        return ""
+    first, last = audit.trend[0], audit.trend[-1]
+    bars = sparkline([p.ties for p in audit.trend])
+    return f"### Trend\n\n{bars} {first.ties} ties on {first.day}, {last.ties} on {last.day}\n"
 
 
 def _plan(audit: Audit) -> str:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from uncuda.audit.as_markdown import days
+from uncuda.audit.history import sparkline
 from uncuda.audit.model import Audit, Place, Remedy, Verdict
 from uncuda.findings import Outcome
 from uncuda.report.ansi import Style, visible
@@ -52,6 +53,7 @@ def render(audit: Audit, style: Style) -> str:
     _blockers(console, audit)
     _symbols(console, audit)
     _spots(console, audit)
+    _trend(console, audit)
     _plan(console, audit)
     _foot(console, audit)
     return out.getvalue()
@@ -148,6 +150,21 @@ def _spots(console: Console, audit: Audit) -> None:
     for row in rows:
         table.add_row(visible(row.path), str(row.ties), f"{row.points:g}")
     _print(console, table)
+
+
+def _trend(console: Console, audit: Audit) -> None:
+    if not audit.trend:
+        return
+    first, last = audit.trend[0], audit.trend[-1]
+    console.print(Text("Trend", style="bold"))
+    for title, values in (
+        ("ties", [p.ties for p in audit.trend]),
+        ("that hurt", [p.hurting for p in audit.trend]),
+        ("points", [p.points for p in audit.trend]),
+    ):
+        console.print(f"  {title:9} {sparkline(values)}  {values[0]:g} → {values[-1]:g}")
+    console.print(Text(f"  {first.day} to {last.day}, {len(audit.trend)} commits", style="dim"))
+    console.print()
 
 
 def _plan(console: Console, audit: Audit) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from uncuda.audit import judge
 from uncuda.audit.effort import ASSUMPTIONS, days
-from uncuda.audit.model import Audit, Remedy, Tie
+from uncuda.audit.model import Audit, Point, Remedy, Tie
 from uncuda.findings import Category, Target
 from uncuda.results import FileResult
 
@@ -27,6 +27,7 @@ def build(
     entry: str | None = None,
     revision: str | None = None,
     web: str | None = None,
+    trend: Sequence[Point] = (),
 ) -> Audit:
     """The audit of `results`, whose findings must be those of every severity."""
     ties: list[Tie] = [
@@ -68,5 +69,6 @@ def build(
         entry=entry,
         revision=revision,
         web=web,
+        trend=tuple(trend),
         suppressed=sum(r.suppressed for r in results),
     )

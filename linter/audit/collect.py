@@ -7,8 +7,9 @@ from argparse import Namespace
 from pathlib import Path
 
 from uncuda.audit.build import build
-from uncuda.audit.model import Audit
+from uncuda.audit.model import Audit, Point
 from uncuda.findings import Target
+from uncuda.runner import Job
 
 
 class AuditError(Exception):
@@ -51,6 +52,9 @@ def collect(arguments: Namespace) -> Audit:
     targets = jobs[0].profile.targets if jobs else None
     chosen = [t for t in Target if targets is None or t in targets]
     revision, web = repository(gathered.root)
+    trend: list[Point] = []
+    if arguments.history is not None and jobs:
+        trend = _trend(arguments, gathered.root, jobs[0], chosen)
     return build(
         results,
         root=gathered.root,
@@ -63,7 +67,34 @@ def collect(arguments: Namespace) -> Audit:
         entry=arguments.entry,
         revision=revision,
         web=web,
+        trend=trend,
     )
+
+
+def _trend(arguments: Namespace, root: Path, template: Job, targets: list[Target]) -> list[Point]:
+    """The trend of what the one path of the arguments, or the current directory, holds."""
+    from uncuda.audit.history import history
+    from uncuda.cli.check import progress
+    from uncuda.git import Repository
+
+    start = root / arguments.paths[0]
+    directory = start if len(arguments.paths) == 1 and start.is_dir() else root
+    repository = Repository(directory)
+    below = directory.resolve().relative_to(repository.top.resolve()).as_posix()
+    watcher = progress(total=2, quiet=arguments.quiet)
+    try:
+        return history(
+            repository,
+            arguments.history,
+            template,
+            targets,
+            every_days=arguments.every,
+            below="" if below == "." else below,
+            progress=watcher.step if watcher else None,
+        )
+    finally:
+        if watcher is not None:
+            watcher.stop()
 
 
 def _name(root: Path, paths: list[str]) -> str:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import PurePosixPath
 
 from uncuda.audit.effort import points_of
 from uncuda.audit.judge import HURTS, tie
-from uncuda.audit.model import Tie
+from uncuda.audit.model import Point, Tie
 from uncuda.findings import Target
 from uncuda.git import Repository
 from uncuda.results import Placed
@@ -18,22 +16,6 @@ from uncuda.runner import Job, Mode, examine
 
 MOST = 60
 """So many commits are looked at, at most, evenly spread."""
-
-
-@dataclass(frozen=True)
-class Point:
-    """One commit: how many ties there were, how many that hurt, and the effort left."""
-
-    commit: str
-    time: int
-    ties: int
-    hurting: int
-    points: float
-
-    @property
-    def day(self) -> str:
-        """The day of the commit, in UTC."""
-        return datetime.fromtimestamp(self.time, timezone.utc).date().isoformat()
 
 
 def spread(commits: Sequence[tuple[str, int]], every_days: float | None) -> list[tuple[str, int]]:
@@ -114,8 +96,9 @@ def sparkline(values: Sequence[float]) -> str:
     return "".join(_BARS[min(7, int(8 * value / top))] for value in values)
 
 
-def curve(values: Sequence[float], width: float, height: float) -> str:
-    """Values as the points of an SVG line from the left edge to the right, 0 at the bottom."""
-    top = max([*values, 1.0])
+def curve(values: Sequence[float], width: float, height: float, top: float = 0.0) -> str:
+    """Values as the points of an SVG line from the left edge to the right, 0 at the bottom, `top` at the top (the
+    greatest value, if that is more)."""
+    top = max([*values, top, 1.0])
     step = width / max(1, len(values) - 1)
     return " ".join(f"{i * step:.1f},{height - height * v / top:.1f}" for i, v in enumerate(values))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from enum import Enum
 from pathlib import Path
 
@@ -154,6 +155,23 @@ class Phase:
 
 
 @dataclass(frozen=True)
+class Point:
+    """One commit of the trend: how many ties there were, how many that hurt, and the effort left."""
+
+    commit: str
+    time: int
+    """Seconds since 1970."""
+    ties: int
+    hurting: int
+    points: float
+
+    @property
+    def day(self) -> str:
+        """The day of the commit, in UTC."""
+        return datetime.fromtimestamp(self.time, timezone.utc).date().isoformat()
+
+
+@dataclass(frozen=True)
 class Audit:
     """The whole report."""
 
@@ -189,3 +207,4 @@ class Audit:
     web: str | None = None
     """The address of the repository's files at this revision, when the remote is known."""
     suppressed: int = 0
+    trend: tuple[Point, ...] = ()

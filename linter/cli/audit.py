@@ -25,6 +25,7 @@ examples:
   uncuda audit --output-file html=audit.html --output-file json=audit.json
   uncuda audit --output-format markdown >> "$GITHUB_STEP_SUMMARY"
   uncuda audit --compare old.json
+  uncuda audit --history v1.0..HEAD --every 30d
 
 exit codes: 0 whatever is found; 1 with --fail-on, when a target's verdict is that bad or worse; 2 failure
 """
@@ -60,6 +61,17 @@ def parser() -> ArgumentParser:
         metavar="JSON",
         type=Path,
         help="say what changed since this JSON report of an earlier audit",
+    )
+    made.add_argument(
+        "--history",
+        metavar="REV..REV",
+        help="show how the ties came and went over these commits, read from git without touching the work tree",
+    )
+    made.add_argument(
+        "--every",
+        metavar="30d",
+        type=_span,
+        help="with --history: one commit in so many days (30d) or weeks (4w)",
     )
     output = made.add_argument_group("output")
     output.add_argument(
@@ -104,16 +116,29 @@ def parser() -> ArgumentParser:
     return made
 
 
+def _span(text: str) -> float:
+    number = float(text[:-1]) if text[-1:] in ("d", "w") else -1.0
+    if number <= 0:
+        raise ValueError
+    return number * (7 if text.endswith("w") else 1)
+
+
+_span.__name__ = "span such as 30d or 4w"
+
+
 def run(arguments: Namespace) -> int:
     """Audits, reports, and gives the exit code."""
     from uncuda.audit.collect import AuditError, collect
+    from uncuda.git import GitError
     from uncuda.settings import SettingsError
 
     try:
         outputs = _outputs(arguments)
+        if arguments.every is not None and arguments.history is None:
+            raise AuditError("--every goes with --history REV..REV")
         audit = collect(arguments)
         changes = _changes(arguments, audit)
-    except (AuditError, SettingsError) as error:
+    except (AuditError, GitError, SettingsError) as error:
         warn(f"uncuda: error: {error}")
         return FAILURE
     for where, message in audit.problems:

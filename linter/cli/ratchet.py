@@ -69,7 +69,7 @@ def narrow(arguments: Namespace, results: list[FileResult], root: Path) -> list[
         try:
             results = only_since(results, arguments.since, root)
         except GitError as error:
-            raise RatchetError(f"--since {visible(arguments.since)}: {error}") from None
+            raise RatchetError(f"--since: {error}") from None
     if arguments.baseline is not None:
         results = _against_baseline(arguments, results, root)
     return results
