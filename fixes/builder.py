@@ -152,7 +152,7 @@ class FixBuilder:
 
     def device(self) -> str:
         """An expression for the selected device (a torch.device or its text: either will do)."""
-        return self._device().text
+        return self.ctx.devices.get(self, any_kind=True).text
 
     def device_type(self) -> str:
         """An expression for the selected device's type, a str such as "cuda" or "cpu"."""

@@ -6,18 +6,28 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from uncuda.bindings import Binding, Scope
+from uncuda.bindings import Binding
+from uncuda.class_layout import class_layout
 from uncuda.device_places import NewDevice, Path, Use, join, root_of
 from uncuda.findings import Edit
 from uncuda.fixes.builder import Bind, CannotFix, DeviceRef, FixBuilder, device_kind
 from uncuda.fixes.styles import ACCELERATOR_FLOOR, DEVICE_NAMES
 from uncuda.flow import Flow, Which
+from uncuda.known_devices import (
+    EARLY_METHODS,
+    MEMBERS,
+    assigned_before,
+    bound_for_certain,
+    own_method,
+    rank,
+    said_device,
+    scopes,
+)
 from uncuda.source import above_comments
 
 if TYPE_CHECKING:
     from uncuda.context import Context
-
-_PREFERRED = ("device", "DEVICE", "dev", "_device", "torch_device")
+    from uncuda.index import ClassFacts
 
 
 class Devices:
@@ -50,14 +60,19 @@ class Devices:
         self._local = {}
         self._log.clear()
 
-    def get(self, fix: FixBuilder) -> DeviceRef:
-        """A device for the place at hand; adds to `fix` what binds it."""
+    def get(self, fix: FixBuilder, *, any_kind: bool = False) -> DeviceRef:
+        """A device for the place at hand; adds to `fix` what binds it.
+
+        `any_kind`: text, a torch.device or what the code itself takes for a device, will all do.
+        """
         if self.ctx.options.device_expr:
             return self._helper(fix)
         found = self._in_scope()
-        if found is not None:
-            return found
-        return self._new(fix)
+        if found is None and any_kind:
+            found = said_device(self.ctx)
+            if found is not None:
+                fix.unsafe()
+        return found or self._new(fix)
 
     def known(self) -> DeviceRef | None:
         """A portable device that is in scope here already; not one that is CUDA whatever the machine."""
@@ -85,52 +100,32 @@ class Devices:
 
     def _in_scope(self) -> DeviceRef | None:
         ctx = self.ctx
-        scope: Scope | None = ctx.scope
-        inner = False
-        while scope is not None:
-            if not (scope.kind == "class" and inner):
-                names = sorted(
-                    (n for n in scope.bindings() if not n.startswith("__")),
-                    key=lambda n: _PREFERRED.index(n) if n in _PREFERRED else len(_PREFERRED),
-                )
-                for name in names:
-                    if not any(_may_be_device(b) for b in scope.bindings()[name]):
-                        continue
-                    reached = ctx.flow.bindings(name)
-                    if reached is None or reached[0] is not scope:
-                        continue
-                    kind = device_kind(ctx.value(cst.Name(name)))
-                    if kind is not None and self._bound_for_certain(scope, reached[1], inner):
-                        return DeviceRef(name, kind, True)
-            if scope.kind == "function":
-                inner = True
-            scope = scope.parent
-        return self._member()
-
-    def _bound_for_certain(self, scope: Scope, reached: list[Binding], inner: bool) -> bool:
-        if inner:
-            # A name of an enclosing scope: bound unconditionally there, or a parameter.
-            return all(b.block == () for b in reached)
-        place = next(
-            (scope.places[id(n)] for n in reversed(self.ctx.ancestors) if id(n) in scope.places), None
-        )
-        if place is None:
-            return all(b.block == () for b in reached)
-        order, block = place
-        return any(b.order < order and block[: len(b.block)] == b.block for b in reached)
+        for scope, inner in scopes(ctx):
+            if scope.parent is None:
+                member = self._member()
+                if member is not None:
+                    return member
+            for name in sorted(scope.bindings(), key=rank):
+                if not any(_may_be_device(b) for b in scope.bindings()[name]):
+                    continue
+                reached = ctx.flow.bindings(name)
+                if reached is None or reached[0] is not scope:
+                    continue
+                kind = device_kind(ctx.value(cst.Name(name)))
+                if kind is not None and bound_for_certain(ctx, scope, reached[1], inner):
+                    return DeviceRef(name, kind, True)
+        return None
 
     def _member(self) -> DeviceRef | None:
         ctx = self.ctx
-        if ctx.owner is None:
+        method = own_method(ctx)
+        if method is None or ctx.owner is None:
             return None
-        method = next((n for n in ctx.ancestors if isinstance(n, cst.FunctionDef)), None)
-        if method is None or not method.params.params or method.params.params[0].name.value != "self":
-            return None
-        if method.name.value in ("__init__", "__new__", "setUpClass"):
-            return None
-        for name in ("device", "_device", "dev"):
+        for name in MEMBERS:
             found = ctx.owner.attributes().get(name, [])
             if found and all(b.where == "__init__" for b in found):
+                if method.name.value in EARLY_METHODS and not assigned_before(ctx, method, name):
+                    continue
                 kind = device_kind(ctx.flow.member(name))
                 if kind is not None:
                     return DeviceRef(f"self.{name}", kind, True)
@@ -144,10 +139,26 @@ class Devices:
         path: Path = (*above, fix.node) if parent is not None else (*self.ctx.ancestors, fix.node)
         root = root_of(path)
         if root is not None:
-            return self._in_function(fix, root, path)
+            return self._in_class(fix, path) or self._in_function(fix, root, path)
         if self.ctx.owner is not None or len(path) < 3 or _inside(path, (cst.FunctionDef, cst.ClassDef)):
             return DeviceRef(fix.spelling().device, False, False)
         return self._in_module(fix)
+
+    def _in_class(self, fix: FixBuilder, path: Path) -> DeviceRef | None:
+        """`self.device`, bound in `__init__`, where that and other methods have ties: in a class that has no bases
+        which may know the name."""
+        ctx = self.ctx
+        method = own_method(ctx)
+        if method is None or ctx.owner is None or not _is_plain(ctx.owner, ctx):
+            return None
+        layout = class_layout(ctx.index.text, ctx.owner.name)
+        if layout is None or len(layout.tied) < 2 or not {"__init__", method.name.value} <= layout.tied:
+            return None
+        if method.name.value == "__init__" and _calls_init(path[_index(path, method) + 2]):
+            return None
+        line = f"{layout.indent}self.device = {fix.spelling().device}{ctx.newline}"
+        fix.edits.append(Edit(layout.at, layout.at, line))
+        return DeviceRef("self.device", False, True)
 
     def _in_function(self, fix: FixBuilder, root: cst.CSTNode, path: Path) -> DeviceRef:
         shared = self._module
@@ -183,6 +194,32 @@ class Devices:
         if name is None:
             raise CannotFix("no free name for a device")
         return name
+
+
+def _is_plain(owner: ClassFacts, ctx: Context) -> bool:
+    taken = {"device", "__slots__"} & (owner.methods | owner.attributes().keys())
+    return not taken and all(
+        base == "object" or _full(base, ctx) == "torch.nn.Module" for base in owner.bases
+    )
+
+
+def _full(name: str, ctx: Context) -> str:
+    head, dot, rest = name.partition(".")
+    return ctx.index.aliases.get(head, head) + dot + rest
+
+
+def _index(path: Path, node: cst.CSTNode) -> int:
+    return next(i for i, item in enumerate(path) if item is node)
+
+
+def _calls_init(stmt: cst.CSTNode) -> bool:
+    match stmt:
+        case cst.SimpleStatementLine(
+            body=[cst.Expr(value=cst.Call(func=cst.Attribute(attr=cst.Name("__init__"))))]
+        ):
+            return True
+        case _:
+            return False
 
 
 def _inside(path: Path, kinds: tuple[type[cst.CSTNode], ...]) -> bool:

@@ -126,9 +126,9 @@ def _in_decorator(ctx: Context) -> bool:
 
 
 def _fix_called(fix: FixBuilder, node: cst.Call) -> None:
-    first, *rest = node.args or [None]
-    if first is None or first.keyword is not None or first.star:
+    if not node.args or node.args[0].keyword is not None or node.args[0].star:
         raise CannotFix("nothing to move")
+    first, *rest = node.args
     if any(a.keyword is None or a.keyword.value not in ("non_blocking", "memory_format") for a in rest):
         raise CannotFix("the device is given")
     owner = fix.code(first.value)

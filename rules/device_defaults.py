@@ -24,8 +24,8 @@ from uncuda.rules._literals import (
     selected_text,
     text_for,
 )
-from uncuda.rules._uses import uses
 from uncuda.rules.base import Applicability, Bad, Good, Rule
+from uncuda.uses import uses
 from uncuda.walk import is_text_statement
 
 _SELECTED = 'torch.accelerator.current_accelerator().type if torch.accelerator.is_available() else "cpu"'

@@ -18,8 +18,8 @@ from uncuda.rules._literals import (
     object_for,
     selected_object,
 )
-from uncuda.rules._uses import uses
 from uncuda.rules.base import Applicability, Bad, Good, Rule
+from uncuda.uses import uses
 
 _DEVICE = (
     'torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")'

@@ -20,9 +20,9 @@ from uncuda.rules._literals import (
     text_for,
 )
 from uncuda.rules._others import among_others
-from uncuda.rules._uses import Uses, uses
 from uncuda.rules.base import Applicability, Bad, Good, Rule
 from uncuda.rules.device_objects import is_conditional
+from uncuda.uses import Uses, uses
 
 _TYPE = 'torch.accelerator.current_accelerator().type if torch.accelerator.is_available() else "cpu"'
 _INDEXED = (

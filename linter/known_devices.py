@@ -1,0 +1,141 @@
+"""Devices that are in scope at a place: those that flow proves, and those that the code itself takes for one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from uncuda.bindings import Binding, Scope
+from uncuda.fixes.builder import DeviceRef
+from uncuda.flow import Kind, Which
+from uncuda.uses import uses
+
+if TYPE_CHECKING:
+    from uncuda.context import Context
+
+NAMES = ("device", "DEVICE", "dev", "_device", "torch_device")
+MEMBERS = ("device", "_device", "dev")
+EARLY_METHODS = ("__init__", "__new__", "setUpClass")
+"""Methods that run before the attributes of an object are bound for certain."""
+_SETTINGS = ("args", "cfg", "config", "opt", "opts", "options", "params", "hparams", "self.args", "self.cfg",
+             "self.config", "self.opt")  # fmt: skip
+
+
+def rank(name: str) -> int:
+    """Names that are wont to hold the device come first."""
+    return NAMES.index(name) if name in NAMES else len(NAMES)
+
+
+def scopes(ctx: Context) -> Iterator[tuple[Scope, bool]]:
+    """The scopes whose names are seen from here, inside out; is it one around the function?"""
+    scope: Scope | None = ctx.scope
+    inner = False
+    while scope is not None:
+        if not (scope.kind == "class" and inner):
+            yield scope, inner
+        if scope.kind == "function":
+            inner = True
+        scope = scope.parent
+
+
+def bound_for_certain(ctx: Context, scope: Scope, reached: list[Binding], inner: bool) -> bool:
+    """Is a name of `scope` bound whichever way the code came here?"""
+    if inner:
+        # A name of an enclosing scope: bound unconditionally there, or a parameter.
+        return all(b.block == () for b in reached)
+    place = next((scope.places[id(n)] for n in reversed(ctx.ancestors) if id(n) in scope.places), None)
+    if place is None:
+        return all(b.block == () for b in reached)
+    order, block = place
+    return any(b.order < order and block[: len(b.block)] == b.block for b in reached)
+
+
+def own_method(ctx: Context) -> cst.FunctionDef | None:
+    """The method of the class at hand that the place is in, where `self` is the object."""
+    if ctx.owner is None:
+        return None
+    method = next((n for n in ctx.ancestors if isinstance(n, cst.FunctionDef)), None)
+    if method is None or not method.params.params or method.params.params[0].name.value != "self":
+        return None
+    return method
+
+
+def assigned_before(ctx: Context, method: cst.FunctionDef, name: str) -> bool:
+    """Does a statement of the method's own suite bind `self.<name>` before the place at hand?"""
+    if not isinstance(method.body, cst.IndentedBlock):
+        return False
+    here = {id(node) for node in ctx.ancestors}
+    for stmt in method.body.body:
+        if id(stmt) in here:
+            return False
+        match stmt:
+            case cst.SimpleStatementLine(
+                body=[
+                    cst.Assign(
+                        targets=[
+                            cst.AssignTarget(
+                                target=cst.Attribute(value=cst.Name("self"), attr=cst.Name(bound))
+                            )
+                        ]
+                    )
+                ]
+            ) if bound == name:
+                return True
+            case _:
+                pass
+    return False
+
+
+def said_device(ctx: Context) -> DeviceRef | None:
+    """What the function at hand gives to `.to()` or `device=` elsewhere, under a name that says that it is a device:
+    a parameter, a variable, `self.device`, `args.device`. It may be text, a torch.device or a number."""
+    outer = next((n for n in ctx.ancestors if isinstance(n, cst.FunctionDef)), None)
+    if outer is None:
+        return None
+    text = ctx.code(outer)
+    for scope, inner in scopes(ctx):
+        for name in NAMES:
+            found = scope.bindings().get(name)
+            if not found or not uses(ctx.index.text if inner else text, name).sinks:
+                continue
+            reached = ctx.flow.bindings(name)
+            if reached is None or reached[0] is not scope or not all(map(_could_hold, reached[1])):
+                continue
+            if _is_other(ctx, name) or not bound_for_certain(ctx, scope, reached[1], inner):
+                continue
+            return DeviceRef(name, False, True)
+    method = own_method(ctx)
+    if method is not None and ctx.owner is not None and _is_late(ctx, method):
+        known = ctx.owner.attributes().get("device", [])
+        bound = bool(known) and all(b.where == "__init__" and b.kind == "assign" for b in known)
+        if (bound or "device" in ctx.owner.methods) and not _is_other(ctx, "self.device"):
+            return DeviceRef("self.device", False, True)
+    for owner in _SETTINGS:
+        if uses(text, f"{owner}.device").sinks:
+            return DeviceRef(f"{owner}.device", False, True)
+    return None
+
+
+def _is_late(ctx: Context, method: cst.FunctionDef) -> bool:
+    return method.name.value not in EARLY_METHODS or assigned_before(ctx, method, "device")
+
+
+def _could_hold(binding: Binding) -> bool:
+    """A parameter without a default of None, or an assignment."""
+    if binding.kind == "param":
+        if binding.value is not None:
+            match binding.value():
+                case cst.Name("None"):
+                    return False
+        return True
+    return binding.kind in ("assign", "import")
+
+
+def _is_other(ctx: Context, code: str) -> bool:
+    """Is it known to be another device, a number or nothing?"""
+    value = ctx.flow.value(cst.parse_expression(code))
+    if value.kind in (Kind.DEVICE, Kind.TEXT):
+        return value.which is Which.OTHER
+    return value.kind is not Kind.UNKNOWN

@@ -1,0 +1,491 @@
+"""Where fixes take their device from, and where a new one is bound."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+
+import pytest
+
+from uncuda.engine import Options, fix_text
+
+LONG = 'torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")'
+SHORT = "torch.accelerator.current_accelerator()"
+CODES = frozenset({"UC101", "UC102", "UC103", "UC104", "UC105", "UC106", "UC107"})
+
+
+def fixed(before: str, *, unsafe: bool = True) -> str:
+    text = textwrap.dedent(before).lstrip("\n")
+    options = Options(codes=CODES)
+    result = fix_text(text, options, unsafe=unsafe)
+    assert result.error is None
+    ast.parse(result.text)
+    assert fix_text(result.text, options, unsafe=unsafe).text == result.text
+    whole = fix_text(text, Options(codes=CODES, whole_file=True), unsafe=unsafe)
+    assert whole.text == result.text
+    return result.text
+
+
+def check(before: str, after: str, *, unsafe: bool = True) -> None:
+    want = textwrap.dedent(after).lstrip("\n").replace("LONG", LONG).replace("SHORT", SHORT)
+    assert fixed(before, unsafe=unsafe) == want
+
+
+def test_one_device_for_a_function_before_its_first_use() -> None:
+    check(
+        """
+        import torch
+
+        def f(a, b):
+            log(a)
+            a = a.cuda()
+            b = b.cuda()
+            return a, b
+        """,
+        """
+        import torch
+
+        def f(a, b):
+            log(a)
+            device = LONG
+            a = a.to(device)
+            b = b.to(device)
+            return a, b
+        """,
+    )
+
+
+def test_bound_in_the_innermost_suite_that_holds_all_uses() -> None:
+    check(
+        """
+        import torch
+
+        def f(net, opt):
+            if opt.a:
+                net.share()
+                if opt.b:
+                    net = net.cuda()
+                else:
+                    net = net.half().cuda()
+            return net
+        """,
+        """
+        import torch
+
+        def f(net, opt):
+            if opt.a:
+                net.share()
+                device = LONG
+                if opt.b:
+                    net = net.to(device)
+                else:
+                    net = net.half().to(device)
+            return net
+        """,
+    )
+
+
+def test_bound_outside_of_loops_with_and_try() -> None:
+    check(
+        """
+        import torch
+
+        def f(nets, loader, flag):
+            # The nets, one by one.
+            for net in nets:
+                if flag:
+                    net.cuda()
+            with torch.no_grad():
+                try:
+                    y = loader.next().cuda()
+                except StopIteration:
+                    y = None
+            return y
+
+        def g(x):
+            with torch.no_grad():
+                x = x.cuda()
+            return x
+        """,
+        """
+        import torch
+
+        def f(nets, loader, flag):
+            device = LONG
+            # The nets, one by one.
+            for net in nets:
+                if flag:
+                    net.to(device)
+            with torch.no_grad():
+                try:
+                    y = loader.next().to(device)
+                except StopIteration:
+                    y = None
+            return y
+
+        def g(x):
+            device = LONG
+            with torch.no_grad():
+                x = x.to(device)
+            return x
+        """,
+    )
+
+
+@pytest.mark.parametrize("test", ["torch.cuda.is_available()", "use and torch.cuda.is_available()", "here"])
+def test_short_where_availability_was_tested(test: str) -> None:
+    check(
+        f"""
+        import torch
+
+        here = torch.cuda.is_available()
+
+        def f(x, use=True):
+            if {test}:
+                x = x.cuda()
+            return x
+        """,
+        f"""
+        import torch
+
+        here = torch.cuda.is_available()
+
+        def f(x, use=True):
+            if {test}:
+                device = SHORT
+                x = x.to(device)
+            return x
+        """,
+    )
+
+
+def test_short_after_an_early_return() -> None:
+    check(
+        """
+        import torch
+
+        def f(x):
+            if not torch.cuda.is_available():
+                return x
+            return x.cuda()
+        """,
+        """
+        import torch
+
+        def f(x):
+            if not torch.cuda.is_available():
+                return x
+            device = SHORT
+            return x.to(device)
+        """,
+    )
+
+
+def test_a_flag_that_only_says_so_is_no_proof() -> None:
+    check(
+        """
+        import torch
+
+        def f(x, args):
+            if args.cuda:
+                x = x.cuda()
+            return x
+        """,
+        """
+        import torch
+
+        def f(x, args):
+            if args.cuda:
+                device = LONG
+                x = x.to(device)
+            return x
+        """,
+    )
+
+
+def test_inner_functions_use_the_device_of_the_outer_one() -> None:
+    check(
+        """
+        import torch
+
+        def f(x):
+            y = x.cuda()
+            def g(z):
+                return z.cuda() + y
+            return g
+        """,
+        """
+        import torch
+
+        def f(x):
+            device = LONG
+            y = x.to(device)
+            def g(z):
+                return z.to(device) + y
+            return g
+        """,
+    )
+
+
+def test_inner_functions_alone_bind_their_own() -> None:
+    check(
+        """
+        import torch
+
+        def f():
+            def g(z):
+                return z.cuda()
+            def h(z):
+                return z.cuda()
+            return g, h
+        """,
+        """
+        import torch
+
+        def f():
+            def g(z):
+                device = LONG
+                return z.to(device)
+            def h(z):
+                device = LONG
+                return z.to(device)
+            return g, h
+        """,
+    )
+
+
+def test_a_class_that_moves_in_init_and_elsewhere_keeps_the_device() -> None:
+    check(
+        """
+        import torch
+
+        class Reader(object):
+            def __init__(self, path):
+                \"\"\"Reads.\"\"\"
+                # What was trained.
+                self.model = torch.load(path).cuda()
+
+            def read(self, x):
+                with torch.no_grad():
+                    return self.model(torch.from_numpy(x).cuda())
+
+            @staticmethod
+            def other(x):
+                return x.cuda()
+        """,
+        """
+        import torch
+
+        class Reader(object):
+            def __init__(self, path):
+                \"\"\"Reads.\"\"\"
+                self.device = LONG
+                # What was trained.
+                self.model = torch.load(path).to(self.device)
+
+            def read(self, x):
+                with torch.no_grad():
+                    return self.model(torch.from_numpy(x).to(self.device))
+
+            @staticmethod
+            def other(x):
+                device = LONG
+                return x.to(device)
+        """,
+    )
+
+
+def test_a_module_keeps_it_after_the_base_class_is_ready() -> None:
+    check(
+        """
+        import torch
+        from torch import nn
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.mask = torch.ones(2).cuda()
+
+            def forward(self, x):
+                return x + torch.zeros(2).cuda()
+        """,
+        """
+        import torch
+        from torch import nn
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.device = LONG
+                self.mask = torch.ones(2).to(self.device)
+
+            def forward(self, x):
+                return x + torch.zeros(2).to(self.device)
+        """,
+        unsafe=False,
+    )
+
+
+@pytest.mark.parametrize("base", ["LightningModule", "Base"])
+def test_a_base_class_may_know_the_name(base: str) -> None:
+    after = fixed(
+        f"""
+        import torch
+        from lib import {base}
+
+        class Net({base}):
+            def __init__(self):
+                self.mask = torch.ones(2).cuda()
+
+            def forward(self, x):
+                return x + torch.zeros(2).cuda()
+        """
+    )
+    assert "self.device" not in after
+    assert after.count(f"device = {LONG}") == 2
+
+
+def test_a_device_in_scope_is_used() -> None:
+    check(
+        """
+        import torch
+
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+        def f(x):
+            return x.cuda()
+        """,
+        """
+        import torch
+
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+        def f(x):
+            return x.cuda()
+        """.replace("x.cuda()", "x.to(device)"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("signature", "device"),
+    [("x, y, device", "device"), ("x, y, args", "args.device"), ("self, x, y", "self.device")],
+)
+def test_what_the_function_takes_for_a_device_is_used_and_unsafe(signature: str, device: str) -> None:
+    text = (
+        "import torch\n\n\nclass A(Base):\n    def __init__(self, device):\n        self.device = device\n\n"
+        f"    def f({signature}):\n        x = x.to({device})\n        return x + y.cuda()\n"
+    )
+    assert fix_text(text, Options(codes=CODES)).text == text
+    assert fixed(text).count("device = torch") == 0
+    assert f"y.to({device})" in fixed(text)
+
+
+def test_a_parameter_that_may_be_none_is_not_used() -> None:
+    after = fixed(
+        "import torch\n\n\ndef f(x, y, device=None):\n    x = x.to(device)\n    return x + y.cuda()\n"
+    )
+    assert f"accelerator = {LONG}" in after
+    assert "y.to(accelerator)" in after
+
+
+def test_a_module_level_device_serves_what_comes_after_it() -> None:
+    check(
+        """
+        import torch
+
+        net = torch.nn.Linear(2, 2).cuda()
+
+        def f(x):
+            return net(x.cuda())
+        """,
+        """
+        import torch
+
+        device = LONG
+        net = torch.nn.Linear(2, 2).to(device)
+
+        def f(x):
+            return net(x.to(device))
+        """,
+    )
+
+
+def test_functions_before_it_bind_their_own() -> None:
+    check(
+        """
+        import torch
+
+        def f(x):
+            return x.cuda()
+
+        net = torch.nn.Linear(2, 2).cuda()
+        """,
+        """
+        import torch
+
+        def f(x):
+            device = LONG
+            return x.to(device)
+
+        device = LONG
+        net = torch.nn.Linear(2, 2).to(device)
+        """,
+    )
+
+
+def test_the_main_guard_is_a_scope() -> None:
+    check(
+        """
+        import torch
+
+        if __name__ == "__main__":
+            for x in [torch.ones(1)]:
+                print(x.cuda())
+        """,
+        """
+        import torch
+
+        if __name__ == "__main__":
+            device = LONG
+            for x in [torch.ones(1)]:
+                print(x.to(device))
+        """,
+    )
+
+
+def test_comments_that_are_code_or_for_tools_stay_with_their_neighbours() -> None:
+    check(
+        """
+        import torch
+
+        def f(x):
+            y = x + 1
+            # y = x + 2
+            y = y.cuda()
+            return y
+
+        # %% next cell
+        z = torch.ones(1).cuda()
+        """,
+        """
+        import torch
+
+        def f(x):
+            y = x + 1
+            # y = x + 2
+            device = LONG
+            y = y.to(device)
+            return y
+
+        # %% next cell
+        device = LONG
+        z = torch.ones(1).to(device)
+        """,
+    )
+
+
+def test_no_room_for_a_statement() -> None:
+    after = fixed(
+        "import torch\n\n\nclass A:\n    x = torch.ones(1).cuda()\n\n    def f(self): return self.x.cuda()\n"
+    )
+    assert after.count(f".to({LONG})") == 2
