@@ -8,8 +8,6 @@ from functools import lru_cache
 import libcst as cst
 
 from uncuda.context import Context
-from uncuda.findings import Outcome, Target
-from uncuda.flow import string_value
 from uncuda.rules._calls import is_imported
 from uncuda.rules.base import Bad, Good, Rule
 
@@ -36,8 +34,7 @@ class CudaApi(Rule):
 
     It is CUDA's own, works on ROCm as a rule, and raises or does nothing elsewhere. Look at what the line
     wants: a figure or a setting may have a counterpart on the device's own module
-    (`torch.get_device_module()`), raw handles and NVIDIA's libraries have none. The module passed around
-    (`backend = torch.cuda`, `getattr(torch, "cuda")`) hides what is used of it.
+    (`torch.get_device_module()`), raw handles and NVIDIA's libraries have none.
     """
 
     code = "UC299"
@@ -48,15 +45,12 @@ class CudaApi(Rule):
     sources = ("knowledge base: the members of torch.cuda",)
     bad = (
         Bad("import torch\n\nh = torch.cuda.current_blas_handle()\n", None),
-        Bad("import torch\n\nbackend = torch.cuda\n", None, id="module"),
-        Bad('import torch\n\nbackend = getattr(torch, "cuda")\n', None, id="getattr"),
-        Bad('import torch\n\nif hasattr(torch.cuda, "cudart"):\n    x = 1\n', None, id="hasattr"),
+        Bad("import torch\n\nbackend = torch.backends.cuda\n", None, id="module"),
         Bad(
             "from torch.cuda import default_generators as g\n\nseed = g[0].initial_seed()\n",
             None,
             id="imported",
         ),
-        Bad("import torch\n\nok = torch.cuda.can_device_access_peer(0, 1)\n", None, id="peer"),
         Bad("import torch\n\ntorch.cuda._sleep(1000)\n", None, id="private"),
         Bad("import torch\n\nn = torch.backends.cuda.cufft_plan_cache.size\n", None, id="backend"),
         Bad("import torch\n\nn = torch._C._cuda_getDeviceCount()\n", None, id="binding"),
@@ -67,6 +61,7 @@ class CudaApi(Rule):
         Good("from torch.cuda import default_generators\n", "an import alone"),
         Good("from torch import cuda\n", "an import alone"),
         Good("import torch\n\nok = hasattr(torch, 'cuda')\n", "it always has"),
+        Good("import torch\n\nbackend = torch.cuda\n", "the module has its own rule"),
         Good("from numba import cuda\n\n\n@cuda.jit\ndef f(x):\n    pass\n", "not torch"),
         Good("import cupy\n\ncupy.cuda.Device(0).use()\n", "not torch"),
         Good("class Config:\n    cuda = True\n\n\nprint(Config.cuda)\n", "an attribute of one's own"),
@@ -75,21 +70,6 @@ class CudaApi(Rule):
         Good('"""torch.cuda.cudart() is CUDA\'s own."""\n# torch.cuda.cudart()\n', "prose"),
         Good("import mytorch as torch\n\ntorch.cuda.cudart()\n", "another package under the name"),
     )
-
-    def visit_Call(self, node: cst.Call, ctx: Context) -> None:
-        if not isinstance(node.func, cst.Name) or len(node.args) < 2 or ctx.is_claimed(node):
-            return
-        if node.func.value not in ("getattr", "hasattr"):
-            return
-        owner, asked = ctx.qualified(node.args[0].value), string_value(node.args[1].value)
-        if owner == "torch" and asked == "cuda" and node.func.value == "getattr":
-            self._report(node, "torch.cuda", ctx)
-        elif owner in _MODULES:
-            if node.func.value == "hasattr":
-                self._feature_test(node, owner, asked, ctx)
-            elif asked is not None:
-                ctx.claim(node.args[0].value)
-                self._report(node, f"{owner}.{asked}", ctx)
 
     def visit_Attribute(self, node: cst.Attribute, ctx: Context) -> None:
         if isinstance(ctx.parent, cst.Attribute) or ctx.is_claimed(node):
@@ -107,26 +87,11 @@ class CudaApi(Rule):
         if name is not None and (name in _MODULES or name.startswith(_INSIDE)):
             self._report(node, name, ctx)
 
-    def _feature_test(self, node: cst.Call, owner: str, asked: str | None, ctx: Context) -> None:
-        """`hasattr(torch.cuda, "x")`: the module is there in every build."""
-        table = {t: Outcome.WORKS if t is Target.ROCM else Outcome.HARMLESS for t in Target}
-        ctx.report(
-            self,
-            node,
-            f"asks what `{owner}` has, not what the device can do",
-            symbol=_listed(owner if asked is None else f"{owner}.{asked}")[0],
-            outcomes=table,
-            claims=(node.args[0].value,),
-        )
-
     def _report(self, node: cst.BaseExpression, name: str, ctx: Context) -> None:
         symbol, portable = _listed(name)
-        if name in _MODULES:
-            message = f"`{name}` is passed around as a module: what is used of it can't be seen"
-        else:
-            message = f"`{name}` is CUDA's own"
-            if portable is not None and len(portable) <= _LONGEST:
-                message += f"; portable: `{portable}`"
+        message = f"`{name}` is CUDA's own"
+        if portable is not None and len(portable) <= _LONGEST:
+            message += f"; portable: `{portable}`"
         ctx.report(self, node, message, symbol=symbol)
 
 
