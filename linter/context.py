@@ -16,7 +16,7 @@ from uncuda.devices import Devices
 from uncuda.findings import Category, Edit, Outcome, Target, TorchVersion
 from uncuda.fixes.builder import CannotFix, FixBuilder, PendingFix, TooOld
 from uncuda.flow import Flow, Value
-from uncuda.guards import Guard, guard_of
+from uncuda.guards import Guard, Surroundings, guard_of
 from uncuda.source import Lines
 from uncuda.walk import children, walk
 
@@ -76,13 +76,15 @@ class Context:
     def __post_init__(self) -> None:
         self.scope = self.module
         self.devices = Devices(self)
+        self.around = Surroundings()
         self._flow: Flow | None = None
         # By id, with the node: it must live as long as its id is used.
         self._names: dict[int, tuple[cst.CSTNode | None, str | None]] = {}
         self._values: dict[int, tuple[cst.CSTNode | None, Value]] = {}
 
-    def begin(self, start: int) -> None:
+    def begin(self, start: int, around: Surroundings) -> None:
         """A new island, whose first line begins at character `start`."""
+        self.around = around
         self.island_start = start
         self.claimed.clear()
         self.devices.settle()
@@ -146,7 +148,7 @@ class Context:
 
     def guard(self, node: cst.CSTNode) -> Guard:
         """What keeps `node` from running without CUDA."""
-        return guard_of(self.ancestors, node, lambda: self.flow)
+        return guard_of(self.ancestors, node, lambda: self.flow, self.around)
 
     def parent_of(self, node: cst.CSTNode) -> tuple[cst.CSTNode | None, list[cst.CSTNode]]:
         """The parent of a node at or below the place at hand, and the path to it."""

@@ -23,6 +23,7 @@ from uncuda.fixes.builder import (
     ReplaceArguments,
 )
 from uncuda.fixes.imports import drop_unused
+from uncuda.guards import Surroundings
 from uncuda.index import ClassFacts, class_facts, from_ast, from_cst
 from uncuda.islands import Island, Islands, alias_hits
 from uncuda.parsing import (
@@ -202,7 +203,6 @@ class _Walker:
             ctx.scope = Scope("class", node, ctx.scope)
         else:
             ctx.scope = Scope("function", node, ctx.scope)
-        ctx.scope.bindings()
 
     def leave(self, node: cst.CSTNode) -> None:
         ctx = self.ctx
@@ -237,8 +237,13 @@ class _Walker:
                 return
             push(node)
             if kind in SCOPED:
-                enter(node)
+                # What stands before the body (decorators, defaults, bases) belongs to the scope around.
+                body = getattr(node, "body", None)
+                if body is None:
+                    enter(node)
                 for child in below:
+                    if child is body:
+                        enter(node)
                     visit(child)
                 leave(node)
             else:
@@ -298,7 +303,8 @@ def _with_smalls(stmt: cst.CSTNode) -> Iterator[cst.CSTNode]:
 
 def _check_island(text: str, island: Island, ctx: Context, walker: _Walker) -> list[Finding]:
     source = text[island.start : island.end]
-    ctx.begin(island.start)
+    facts = ctx.index.classes.get(island.owner)
+    ctx.begin(island.start, Surroundings(island.order + 1, facts.marks if facts is not None else ()))
     prefix = 0
     newline = ctx.newline
     if island.owner:
@@ -309,10 +315,10 @@ def _check_island(text: str, island: Island, ctx: Context, walker: _Walker) -> l
         source += newline
     root = cst.parse_module(source)
     if island.owner:
-        ctx.owner = ctx.index.classes.get(island.owner)
+        ctx.owner = facts
         wrapper = root.body[0]
         assert isinstance(wrapper, cst.If) and isinstance(wrapper.body, cst.IndentedBlock)
-        ctx.scope = Scope("class", None, ctx.module, names={})
+        ctx.scope = _class_scope(facts, ctx.module)
         walker.run(root, wrapper.body.body, [wrapper.body], island.rules)
         ctx.owner = None
         ctx.scope = ctx.module
@@ -326,6 +332,10 @@ def _check_island(text: str, island: Island, ctx: Context, walker: _Walker) -> l
             walker.run(root, root.body, [root], island.rules)
         ctx.module.places = {}
     return _placed(text, root, ctx, island.start - prefix, source)
+
+
+def _class_scope(facts: ClassFacts | None, module: Scope) -> Scope:
+    return Scope("class", None, module, names=facts.body() if facts is not None else {})
 
 
 def _places(body: Sequence[cst.CSTNode], order: int) -> dict[int, Place]:
@@ -345,23 +355,26 @@ def _check_whole(
 ) -> list[Finding]:
     """The same from one tree of the whole file: slower, and needed where `ast` can't read it and said `refused`."""
     whole = parse_cst(text, refused)
-    _, places = spans(whole, (n for s in whole.body for n in _with_smalls(s)))
+    members = [m for s in whole.body if isinstance(s, cst.ClassDef) for m in s.body.body]
+    _, places = spans(whole, (n for s in (*whole.body, *members) for n in _with_smalls(s)))
     index = from_cst(text, whole, lambda n: places[id(n)], lines)
     module = Scope("module", None, None, names=index.bindings, members=index.members)
     ctx = Context(index, options, module)
     walker = _Walker(ctx)
     for order, stmt in zip(ctx.index.orders, whole.body, strict=True):
         first = min(places[id(n)][0] for n in (stmt, *getattr(stmt, "decorators", ())))
-        ctx.begin(_line_start(text, first))
+        ctx.begin(_line_start(text, first), Surroundings(order + 1))
         ctx.module.places = _places([stmt], order)
         if isinstance(stmt, cst.ClassDef) and isinstance(stmt.body, cst.IndentedBlock):
             # As the islands do it: first the head, then member by member.
             ctx.scope = ctx.module
             walker.run(whole, _head(stmt), [whole, stmt], _ALL_RULES)
-            ctx.owner = ctx.index.classes.get(stmt.name.value)
+            ctx.owner = facts = ctx.index.classes.get(stmt.name.value)
             for member in stmt.body.body:
-                ctx.begin(_line_start(text, first))
-                ctx.scope = Scope("class", None, ctx.module, names={})
+                first = min(places[id(n)][0] for n in (member, *getattr(member, "decorators", ())))
+                marks = facts.marks if facts is not None else ()
+                ctx.begin(_line_start(text, first), Surroundings(order + 1, marks))
+                ctx.scope = _class_scope(facts, ctx.module)
                 walker.run(whole, [member], [stmt.body], _ALL_RULES)
             ctx.owner = None
             ctx.scope = ctx.module

@@ -302,6 +302,13 @@ class Flow:
         other._budget = self._budget
         return other
 
+    def outside(self) -> Flow:
+        """The file as seen from its top level."""
+        module = self.scope
+        while module.parent is not None:
+            module = module.parent
+        return self._in(module)
+
     # -- values --------------------------------------------------------------------------------------------
 
     def value(self, node: cst.CSTNode | None) -> Value:

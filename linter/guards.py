@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from enum import Enum, auto
 
 import libcst as cst
 
-from uncuda.flow import Flow, Kind, Value, Which
+from uncuda.bindings import Expression
+from uncuda.flow import CUDA_FLAG, Flow, Kind, Value, Which
 
 
 class Guard(Enum):
@@ -77,7 +79,18 @@ def _goes_on(handler: cst.ExceptHandler) -> bool:
     return not isinstance(last, cst.Raise)
 
 
-def guard_of(ancestors: Sequence[cst.CSTNode], node: cst.CSTNode, flow_at: Callable[[], Flow]) -> Guard:
+@dataclass(frozen=True)
+class Surroundings:
+    """What a file says around an island: the order of the top-level statement that the island is in, and the
+    decorators of the class whose member it is."""
+
+    order: int = 0
+    marks: tuple[Expression, ...] = ()
+
+
+def guard_of(
+    ancestors: Sequence[cst.CSTNode], node: cst.CSTNode, flow_at: Callable[[], Flow], around: Surroundings
+) -> Guard:
     """The strongest guard that `node` stands under. `ancestors` runs from the island's root to its parent."""
     path = [*ancestors, node]
     weak = Guard.NONE
@@ -92,6 +105,9 @@ def guard_of(ancestors: Sequence[cst.CSTNode], node: cst.CSTNode, flow_at: Calla
                     flag = polarity(above.test, flow)
                 elif below is above.orelse:
                     flag = denies(above.test, flow)
+            case cst.MatchCase(pattern=cst.MatchValue(value=value), guard=None):
+                if flow.value(value).is_cuda:
+                    flag = CUDA_FLAG
             case cst.BooleanOperation() if below is above.right:
                 if isinstance(above.operator, cst.And):
                     flag = polarity(above.left, flow)
@@ -100,27 +116,67 @@ def guard_of(ancestors: Sequence[cst.CSTNode], node: cst.CSTNode, flow_at: Calla
             case cst.Try():
                 if below is above.body and not outside and any(map(_goes_on, above.handlers)):
                     weak = Guard.TRY
-            case cst.IndentedBlock() | cst.Module():
+            case cst.With():
+                if (
+                    below is above.body
+                    and not outside
+                    and any(_suppresses(i.item, flow) for i in above.items)
+                ):
+                    weak = Guard.TRY
+            case cst.IndentedBlock():
                 flag = _earlier_exit(above, below, flow)
             case cst.FunctionDef() | cst.ClassDef():
                 # A try around a definition isn't one around its calls.
                 outside = outside or isinstance(above, cst.FunctionDef)
-                if below not in above.decorators and any(_skips(d, flow) for d in above.decorators):
+                if below not in above.decorators and any(_skips(d.decorator, flow) for d in above.decorators):
                     return Guard.SKIPPED_TEST
             case _:
                 pass
         if flag is not None:
-            return Guard.CUDA if flag.which is Which.CUDA else Guard.ACCELERATOR
-    return weak
+            return _guard(flag)
+    return _guard_around(flow, around) or weak
 
 
-def _earlier_exit(suite: cst.IndentedBlock | cst.Module, below: cst.CSTNode, flow: Flow) -> Value | None:
+def _guard(flag: Value) -> Guard:
+    return Guard.CUDA if flag.which is Which.CUDA else Guard.ACCELERATOR
+
+
+def _guard_around(flow: Flow, around: Surroundings) -> Guard | None:
+    """The guard that the file puts on an island: an exit at its top, `pytestmark`, a class that is skipped."""
+    outside = flow.outside()
+    for order, (condition, holds) in flow.index.exits:
+        if order < around.order:
+            flag = (polarity if holds else denies)(condition(), outside)
+            if flag is not None:
+                return _guard(flag)
+    marks = [mark() for mark in around.marks]
+    for binding in flow.index.bindings.get("pytestmark", ()):
+        if binding.value is not None:
+            given = binding.value()
+            marks += (
+                [e.value for e in given.elements] if isinstance(given, (cst.List, cst.Tuple)) else [given]
+            )
+    return Guard.SKIPPED_TEST if any(_skips(mark, outside) for mark in marks) else None
+
+
+def _suppresses(item: cst.BaseExpression, flow: Flow) -> bool:
+    """Is this `contextlib.suppress(…)` of what a tie raises?"""
+    if not isinstance(item, cst.Call) or flow.qualified(item.func) != "contextlib.suppress":
+        return False
+    return bool(_CATCHES & {getattr(arg.value, "value", "") for arg in item.args})
+
+
+def _earlier_exit(suite: cst.IndentedBlock, below: cst.CSTNode, flow: Flow) -> Value | None:
     """`if not torch.cuda.is_available(): return` before the statement, in the same suite."""
     for stmt in suite.body:
         if stmt is below:
             return None
-        if isinstance(stmt, cst.If) and stmt.orelse is None and leaves(stmt.body):
-            flag = denies(stmt.test, flow)
+        flag: Value | None = None
+        if isinstance(stmt, cst.If):
+            if leaves(stmt.body):
+                flag = denies(stmt.test, flow)
+            elif isinstance(stmt.orelse, cst.Else) and leaves(stmt.orelse.body):
+                flag = polarity(stmt.test, flow)
             if flag is not None:
                 return flag
         elif isinstance(stmt, cst.SimpleStatementLine):
@@ -201,8 +257,8 @@ _SKIP_NAMES = (
 )
 
 
-def _skips(decorator: cst.Decorator, flow: Flow) -> bool:
-    node = decorator.decorator
+def _skips(node: cst.BaseExpression, flow: Flow) -> bool:
+    """Is this a mark that skips a test without CUDA?"""
     call = node if isinstance(node, cst.Call) else None
     func = call.func if call else node
     last = func.attr.value if isinstance(func, cst.Attribute) else getattr(func, "value", "")

@@ -115,6 +115,7 @@ class Islands:
             return None
         group = self._groups[number]
         stmt = group.members[0]
+        order = self.index.orders[self._numbers[id(stmt)]]
         inner = None
         if len(group.members) == 1 and isinstance(stmt, ast.ClassDef):
             key = f"{stmt.lineno}"
@@ -125,8 +126,7 @@ class Islands:
                 member = next((g for g in inner if g.first <= row <= g.last), None)
                 if member is None:
                     return None
-                return self._island(member, owner=stmt.name), member
-        order = self.index.orders[self._numbers[id(stmt)]]
+                return self._island(member, owner=stmt.name, order=order), member
         return self._island(group, order=order, head_only=inner is not None), group
 
     def _island(self, group: _Group, *, owner: str = "", order: int = 0, head_only: bool = False) -> Island:
