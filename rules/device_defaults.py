@@ -13,17 +13,9 @@ from uncuda.fixes.builder import CannotFix, FixBuilder, Replace
 from uncuda.fixes.statements import indent_unit
 from uncuda.flow import argument, string_value
 from uncuda.rules._calls import last_word
-from uncuda.rules._literals import (
-    at_import,
-    choices,
-    cuda_text,
-    in_cuda_class,
-    index_of,
-    is_cuda_side,
-    names_device,
-    selected_text,
-    text_for,
-)
+from uncuda.rules._indexes import index_of
+from uncuda.rules._literals import at_import, choices, cuda_text, in_cuda_class, is_cuda_side, names_device
+from uncuda.rules._spellings import selected_text, text_for
 from uncuda.rules.base import Applicability, Bad, Good, Rule
 from uncuda.uses import uses
 from uncuda.walk import is_text_statement

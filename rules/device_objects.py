@@ -8,16 +8,8 @@ from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.flow import argument, string_value
 from uncuda.guards import Guard
-from uncuda.rules._literals import (
-    at_import,
-    choices,
-    cuda_object,
-    cuda_text,
-    device_for,
-    in_cuda_class,
-    object_for,
-    selected_object,
-)
+from uncuda.rules._literals import at_import, choices, cuda_object, cuda_text, in_cuda_class
+from uncuda.rules._spellings import device_for, object_for, selected_object
 from uncuda.rules.base import Applicability, Bad, Good, Rule
 from uncuda.uses import uses
 

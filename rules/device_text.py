@@ -9,17 +9,9 @@ from uncuda.findings import Category
 from uncuda.fixes.builder import FixBuilder
 from uncuda.flow import string_value
 from uncuda.rules._calls import last_word
-from uncuda.rules._literals import (
-    at_import,
-    choices,
-    cuda_text,
-    in_cuda_class,
-    is_cuda_side,
-    names_device,
-    selected_text,
-    text_for,
-)
+from uncuda.rules._literals import at_import, choices, cuda_text, in_cuda_class, is_cuda_side, names_device
 from uncuda.rules._others import among_others
+from uncuda.rules._spellings import selected_text, text_for
 from uncuda.rules.base import Applicability, Bad, Good, Rule
 from uncuda.rules.device_objects import is_conditional
 from uncuda.uses import Uses, uses

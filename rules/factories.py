@@ -7,7 +7,8 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.fixes.builder import FixBuilder
 from uncuda.flow import argument
-from uncuda.rules._literals import choices, cuda_text, device_for, in_cuda_class, text_for
+from uncuda.rules._literals import choices, cuda_text, in_cuda_class
+from uncuda.rules._spellings import device_for, text_for
 from uncuda.rules.base import Applicability, Bad, Good, Rule
 
 _DEVICE = (

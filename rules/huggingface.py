@@ -11,7 +11,8 @@ from uncuda.fixes.builder import FixBuilder
 from uncuda.flow import string_value
 from uncuda.rules._arguments import called, is_true, keyword, text_argument
 from uncuda.rules._calls import last_word
-from uncuda.rules._literals import cuda_text, text_for
+from uncuda.rules._literals import cuda_text
+from uncuda.rules._spellings import text_for
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
 
 _DEVICE = (

@@ -7,15 +7,9 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.flow import argument
-from uncuda.rules._literals import (
-    at_import,
-    choices,
-    cuda_literal,
-    cuda_text,
-    index_of,
-    selected_object,
-    selected_text,
-)
+from uncuda.rules._indexes import index_of
+from uncuda.rules._literals import at_import, choices, cuda_literal, cuda_text
+from uncuda.rules._spellings import selected_object, selected_text
 from uncuda.rules.base import Applicability, Bad, Good, Rule
 
 _DEVICE = (

@@ -12,7 +12,7 @@ from uncuda.findings import Category, Outcome, Target
 from uncuda.fixes.builder import CannotFix, FixBuilder, Replace
 from uncuda.flow import Kind, string_value
 from uncuda.rules._calls import is_imported, is_read, last_word
-from uncuda.rules._literals import is_int
+from uncuda.rules._indexes import is_int
 from uncuda.rules.base import Applicability, Bad, Good, Rule
 
 _DEVICE = (

@@ -1,0 +1,111 @@
+"""The index in a CUDA device: which part of a literal it is, and of what kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import libcst as cst
+
+from uncuda.context import Context
+from uncuda.fixes.builder import FixBuilder
+from uncuda.flow import argument, indexed_cuda_text
+from uncuda.rules._literals import cuda_object, cuda_text, type_argument
+
+
+@dataclass(frozen=True)
+class Index:
+    """The index of a device: source text, and whether it is an int for certain (it may be text)."""
+
+    text: str
+    is_int: bool
+
+
+_INT_CALLS = (
+    "get_rank",
+    "get_local_rank",
+    "get_node_local_rank",
+    "current_device",
+    "get_world_size",
+    "device_count",
+)
+
+
+def is_int(node: cst.BaseExpression, ctx: Context, depth: int = 0) -> bool:
+    """Is `node` an int for certain? (A device's index may also be text.)"""
+    if isinstance(node, cst.Integer):
+        return True
+    if isinstance(node, cst.Subscript):
+        return _is_one_size(node)
+    if isinstance(node, cst.Call):
+        func = node.func
+        if isinstance(func, cst.Name):
+            return func.value in ("int", "len", *_INT_CALLS)
+        if isinstance(func, cst.Attribute) and func.attr.value == "size":
+            return len(node.args) == 1
+        return isinstance(func, cst.Attribute) and func.attr.value in (
+            *_INT_CALLS,
+            "numel",
+            "nelement",
+            "dim",
+        )
+    if isinstance(node, cst.BinaryOperation) and isinstance(
+        node.operator, (cst.Add, cst.Subtract, cst.Modulo, cst.FloorDivide, cst.Multiply)
+    ):
+        return is_int(node.left, ctx, depth) and is_int(node.right, ctx, depth)
+    if isinstance(node, cst.Name) and depth < 3:
+        found = ctx.bindings_of(node.value)
+        if found is None or not found[1]:
+            return False
+        for binding in found[1]:
+            told = binding.annotation() if binding.annotation is not None else None
+            if isinstance(told, cst.Name) and told.value == "int":
+                continue
+            if (
+                binding.kind != "assign"
+                or binding.value is None
+                or not is_int(binding.value(), ctx, depth + 1)
+            ):
+                return False
+        return True
+    return False
+
+
+def _is_one_size(node: cst.Subscript) -> bool:
+    """`x.shape[0]`, `x.size()[0]`."""
+    match node.value:
+        case (
+            cst.Attribute(attr=cst.Name("shape"))
+            | cst.Call(func=cst.Attribute(attr=cst.Name("size")), args=[])
+        ):
+            match node.slice:
+                case [cst.SubscriptElement(slice=cst.Index())]:
+                    return True
+    return False
+
+
+def index_of(fix: FixBuilder, node: cst.BaseExpression) -> Index | None:
+    """The index that a CUDA literal (text or torch.device) names; None when it has none."""
+    ctx = fix.ctx
+    if isinstance(node, cst.Call) and cuda_object(node, ctx) is not None:
+        separate = argument(node, "index", 1)
+        if separate is not None:
+            return Index(fix.code(separate.value), True)
+        inner = type_argument(node)
+        assert inner is not None
+        node = inner
+    computed = indexed_cuda_text(node)
+    if computed is not None:
+        return Index(fix.code(computed), is_int(computed, ctx))
+    value = cuda_text(node)
+    return Index(value.index, True) if value is not None and value.index else None
+
+
+def joined(kind: str, index: Index) -> str:
+    """Source of the text "kind:index"; `kind` is an expression."""
+    code = index.text
+    inside = code if code.isdigit() else f"{{{code}}}"
+    if "\\" not in code and "\n" not in code and "#" not in code and not code.startswith("{"):
+        for quote in "\"'":
+            if quote not in code and quote not in kind:
+                return f"f{quote}{{{kind}}}:{inside}{quote}"
+    return f'{kind} + ":" + str({code})'

@@ -1,0 +1,79 @@
+"""The portable text that stands for a CUDA literal: as an argument, as a torch.device, as text."""
+
+from __future__ import annotations
+
+import libcst as cst
+
+from uncuda.fixes.builder import FixBuilder
+from uncuda.fixes.styles import ACCELERATOR_FLOOR
+from uncuda.rules._indexes import index_of, joined
+
+
+def device_for(fix: FixBuilder, node: cst.BaseExpression) -> str:
+    """What a call takes as its device in place of a CUDA literal: a torch.device, or its text."""
+    index = index_of(fix, node)
+    if index is None:
+        return fix.device()
+    if index.is_int:
+        return fix.device_with_index(index.text)
+    return joined(fix.device_type(), index)
+
+
+def object_for(fix: FixBuilder, node: cst.BaseExpression) -> str:
+    """A torch.device in place of a CUDA literal."""
+    index = index_of(fix, node)
+    if index is None:
+        return fix.torch_device()
+    if index.is_int:
+        return fix.device_with_index(index.text)
+    return f"{fix.name('torch')}.device({joined(fix.device_type(), index)})"
+
+
+def text_for(fix: FixBuilder, node: cst.BaseExpression) -> str:
+    """A str in place of a CUDA text, made from the device in scope or a new one."""
+    index = index_of(fix, node)
+    return fix.device_type() if index is None else joined(fix.device_type(), index)
+
+
+def selected_text(fix: FixBuilder, node: cst.BaseExpression, *, reuse: bool = True) -> str:
+    """An expression of its own that selects what a CUDA text names, as str; "cpu" without an accelerator.
+
+    `reuse`: a portable device that is in scope may be used.
+    """
+    index = index_of(fix, node)
+    here = _in_scope_text(fix, reuse)
+    if here is not None:
+        return here if index is None else joined(here, index)
+    fix.needs(ACCELERATOR_FLOOR)
+    spelling = fix.spelling()
+    if index is None:
+        return spelling.type
+    return spelling.guarded(
+        joined(f"{spelling.torch}.accelerator.current_accelerator().type", index), '"cpu"'
+    )
+
+
+def selected_object(fix: FixBuilder, node: cst.BaseExpression, *, reuse: bool = True) -> str:
+    """An expression of its own that selects what a CUDA device names, as torch.device; the CPU without an
+    accelerator."""
+    index = index_of(fix, node)
+    here = _in_scope_text(fix, reuse)
+    if here is not None:
+        return object_for(fix, node)
+    fix.needs(ACCELERATOR_FLOOR)
+    spelling = fix.spelling()
+    if index is None:
+        return spelling.device
+    if index.is_int:
+        return spelling.indexed(index.text)
+    text = joined(f"{spelling.torch}.accelerator.current_accelerator().type", index)
+    return spelling.guarded(f"{spelling.torch}.device({text})", f'{spelling.torch}.device("cpu")')
+
+
+def _in_scope_text(fix: FixBuilder, reuse: bool) -> str | None:
+    """The type of a portable device that can be used without binding one, as str."""
+    if fix.ctx.options.device_expr:
+        return fix.device_type()
+    if not reuse or fix.ctx.devices.known() is None:
+        return None
+    return fix.device_type()
