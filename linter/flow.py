@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import builtins
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
@@ -368,7 +370,10 @@ class Flow:
 
     def _agreed(self, scope: Scope, reached: list[Binding]) -> Value:
         """What a name holds that one of these bindings gave a value: what they have in common."""
-        values = [self._bound(scope, b) for b in reached]
+        told = [(b, self._bound(scope, b)) for b in reached]
+        # An annotation alone changes nothing.
+        told = [(b, v) for b, v in told if b.kind != "declare" or v.kind is not Kind.UNKNOWN] or told[:1]
+        reached, values = [b for b, _ in told], [v for _, v in told]
         first = values[0]
         if first.kind is Kind.UNKNOWN or all(v == first for v in values):
             return first
@@ -636,15 +641,33 @@ class Flow:
             return UNKNOWN
         if self.is_module(facts):
             return Value(Kind.MODULE, cls=name)
-        return Value(Kind.OBJECT, cls=name)
+        return Value(Kind.OBJECT, cls=name) if self._is_plain(facts) else UNKNOWN
+
+    def _is_plain(self, facts: ClassFacts, depth: int = 0) -> bool:
+        """Is the class neither a module nor a tensor for certain: are all its bases this file's, or Python's own?"""
+        if {"cuda", "to"} & facts.methods:
+            return True
+        for base in facts.bases:
+            inner = self.index.classes.get(base)
+            if inner is not None and inner is not facts and depth < 5:
+                if not self._is_plain(inner, depth + 1):
+                    return False
+                continue
+            head = self._full(base).partition(".")[0]
+            if head not in sys.stdlib_module_names and not hasattr(builtins, base):
+                return False
+        return True
+
+    def _full(self, base: str) -> str:
+        head, _, rest = base.partition(".")
+        return ".".join(filter(None, [self.index.aliases.get(head, head), rest]))
 
     def is_module(self, facts: ClassFacts, depth: int = 0) -> bool:
         """Is the class an nn.Module, as far as this file tells, that doesn't bring its own `cuda` or `to`?"""
         if {"cuda", "to"} & facts.methods or depth > 5:
             return False
         for base in facts.bases:
-            head, _, rest = base.partition(".")
-            full = ".".join(filter(None, [self.index.aliases.get(head, head), rest]))
+            full = self._full(base)
             if full in ("torch.nn.Module", "torch.nn.modules.Module") or (
                 full.startswith("torch.nn.")
                 and full.rpartition(".")[2][:1].isupper()
