@@ -106,6 +106,7 @@ class FileResult:
     source: str | None = None
     targets: frozenset[Target] | None = None
     torch_floor: TorchVersion | None = None
+    floor_origin: str = ""
     fail_on: Severity = Severity.INFO
 
     def text(self) -> str | None:

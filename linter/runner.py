@@ -57,6 +57,8 @@ class Profile:
     codes: frozenset[str]
     targets: frozenset[Target] | None = None
     torch_floor: TorchVersion = (2, 6)
+    floor_origin: str = ""
+    """Where the floor is written, for people."""
     device_expr: str | None = None
     device_import: str | None = None
     whole_file: bool = False
@@ -336,6 +338,10 @@ class Runner:
 
         data, info = job.data, None
         key = ""
+        if job.path.suffix == ".ipynb":
+            text = "is a notebook, which is not read; `jupyter nbconvert --to script` makes Python of it"
+            self._settle(number, job, Examined(problem=Problem(ProblemKind.UNREADABLE, text)))
+            return None
         try:
             if data is None:
                 info = os.stat(job.path)
@@ -481,6 +487,7 @@ class Runner:
             source=source,
             targets=job.profile.targets,
             torch_floor=job.profile.torch_floor,
+            floor_origin=job.profile.floor_origin,
             fail_on=job.profile.fail_on,
         )
         if self.progress is not None:

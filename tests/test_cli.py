@@ -165,6 +165,15 @@ def test_show_files(cli: Cli, project: Path) -> None:
     assert partly.err == "error: gone: no such file or directory\n"
 
 
+def test_a_notebook_is_not_said_to_be_clean(cli: Cli, project: Path) -> None:
+    write(project, {"n.ipynb": '{"cells": [{"source": ["x.cuda()"]}]}', "a.py": TIE})
+    done = check(cli, "n.ipynb", "a.py")
+    assert done.code == 2
+    assert done.err.startswith("error: n.ipynb: is a notebook, which is not read; ")
+    assert "a.py:3:5: UC101" in done.out
+    assert check(cli, ".").code == 1
+
+
 def test_paths_are_shown_from_where_one_is(cli: Cli, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(project, {"a/b/x.py": TIE, "y.py": TIE})
     monkeypatch.chdir(project / "a")
@@ -220,7 +229,7 @@ def test_unfixable_rules_are_shown_and_left(cli: Cli, project: Path) -> None:
 
 def test_the_floor_decides_what_is_written(cli: Cli, project: Path) -> None:
     write(project, {"a.py": CHOICE, "requirements.txt": "torch==2.3.1\n"})
-    check(cli, "--fix")
+    assert "the project's floor is 2.3 (requirements.txt:1)" in check(cli, "--fix").out
     assert (project / "a.py").read_text() == CHOICE
     check(cli, "--fix", "--torch-floor", "2.6")
     assert (project / "a.py").read_text() == CHOICE_FIXED

@@ -199,6 +199,7 @@ def make_profile(settings: Settings, floor: Floor, *, whole_file: bool = False) 
         codes=codes,
         targets=frozenset(settings.targets) or None,
         torch_floor=floor.version,
+        floor_origin=floor.origin,
         device_expr=settings.device_expr,
         device_import=settings.device_import,
         whole_file=whole_file,

@@ -94,7 +94,10 @@ class _Writer:
 
 
 def _floor(file: FileResult) -> str:
-    return f"; the project's floor is {dotted(file.torch_floor)}" if file.torch_floor is not None else ""
+    if file.torch_floor is None:
+        return ""
+    origin = f" ({visible(file.floor_origin)})" if file.floor_origin else ""
+    return f"; the project's floor is {dotted(file.torch_floor)}{origin}"
 
 
 def render(run: Run, style: Style) -> str:
