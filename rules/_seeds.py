@@ -26,7 +26,14 @@ _PURE = frozenset(
     {"int", "str", "float", "bool", "len", "abs", "min", "max", "getattr", "hasattr", "isinstance"}
 )
 _SHOWING = frozenset({"print", "debug", "info", "warning"})
-_SETTINGS = ("torch.use_", "torch.set_", "torch.backends.", "os.environ.", "os.putenv")
+_SETTINGS = (
+    "torch.use_",
+    "torch.set_",
+    "torch.cuda.set_device",
+    "torch.backends.",
+    "os.environ.",
+    "os.putenv",
+)
 
 
 def seed_of(call: cst.Call) -> cst.BaseExpression | None:
