@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import libcst as cst
 
+from uncuda.bindings import Scope, surely_bound
 from uncuda.fixes.styles import Spelling
 from uncuda.flow import Flow
 from uncuda.guards import surely_available
@@ -43,14 +44,28 @@ class NewDevice:
         return self if self.joined is None else self.joined.final
 
     def settle(self) -> None:
-        """Decides on statement and line; nothing more may be added afterwards."""
+        """Decides on statement and line; nothing more may be added afterwards. There is no statement where torch is
+        imported in the function, and not before all uses."""
         if self.statement is not None or not self.uses:
             return
-        path = place(self.root, [use.path for use in self.uses])
+        near = place(self.root, [use.path for use in self.uses])
+        path = next(filter(self._knows_torch, (tuple(_out_of_blocks(self.root, list(near))), near)), None)
+        if path is None:
+            return
         self.statement = path[-1]
         available = surely_available(path[:-1], path[-1], self.uses[0].flow)
         value = self.spelling.accelerator if available else self.spelling.device
         self.line = f"{self.name} = {value}"
+
+    def _knows_torch(self, path: Path) -> bool:
+        scope: Scope | None = self.uses[0].flow.scope
+        while scope is not None and getattr(scope.node, "body", None) is not self.root:
+            scope = scope.parent
+        if scope is None:
+            return True
+        found = scope.bindings().get(self.spelling.torch.partition(".")[0], [])
+        here = scope.places.get(id(path[-1]))
+        return not found or (here is not None and surely_bound(found, here))
 
 
 def join(devices: Iterable[NewDevice]) -> None:
@@ -88,7 +103,7 @@ def _is_main(node: cst.If) -> bool:
 
 def place(root: cst.CSTNode, uses: Sequence[Path]) -> Path:
     """The path to the statement before which a name must be bound to reach all of `uses`, all of them in the suite
-    `root`: in the innermost suite that holds them all, but outside of loops, `with` and `try`."""
+    `root`: in the innermost suite that holds them all."""
     first, *rest = (_statements(root, path) for path in uses)
     common = len(first)
     for other in rest:
@@ -99,8 +114,7 @@ def place(root: cst.CSTNode, uses: Sequence[Path]) -> Path:
     candidates = {id(found[common - 1][1]) for found in (first, *rest)}
     statement = next(s for s in suite.body if id(s) in candidates)
     path = uses[0]
-    chain = [*path[: _index(path, suite) + 1], statement]
-    return tuple(_out_of_blocks(root, chain))
+    return (*path[: _index(path, suite) + 1], statement)
 
 
 def _index(path: Path, node: cst.CSTNode) -> int:

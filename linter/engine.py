@@ -401,7 +401,11 @@ def _placed(text: str, root: cst.Module, ctx: Context, shift: int, source: str) 
     for raw in ctx.raw:
         wanted.append(raw.node)
         if raw.fix is not None:
-            raw.fix.edits = [_bound(edit) for edit in raw.fix.edits]
+            edits = [_bound(edit) for edit in raw.fix.edits]
+            raw.fix.edits = [edit for edit in edits if edit is not None]
+            if len(raw.fix.edits) < len(edits):
+                raw.fix = None
+                continue
             for edit in raw.fix.edits:
                 if isinstance(edit, Replace):
                     wanted.append(edit.node)
@@ -418,12 +422,13 @@ def _placed(text: str, root: cst.Module, ctx: Context, shift: int, source: str) 
     return found
 
 
-def _bound(edit: NodeEdit) -> NodeEdit:
-    """The line that binds a device, where that is settled by now."""
+def _bound(edit: NodeEdit) -> NodeEdit | None:
+    """The line that binds a device, for which a place has been found by now; None where there is none."""
     if not isinstance(edit, Bind):
         return edit
     made = edit.device.final
-    assert made.statement is not None
+    if made.statement is None:
+        return None
     return InsertBefore(made.statement, (made.line,), above=True)
 
 
