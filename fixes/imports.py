@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 import re
 import warnings
+from collections.abc import Iterator
 
 from uncuda.findings import Edit
 from uncuda.fixes.apply import apply
 
+_NAME = re.compile(r"[A-Za-z_]\w*")
+_TYPE = re.compile(r"[\w.]+|[\w.\[\](),|\s'\"]*[\[|][\w.\[\](),|\s'\"]*")
 _IMPORT_WORD = re.compile(r"^[ \t]*(?:import|from)\b", re.M)
 
 
@@ -49,21 +52,32 @@ def _parse(text: str) -> ast.Module | None:
 
 
 def _used(tree: ast.Module) -> set[str]:
-    """Names that are read, and those that `__all__` or a string annotation mentions (an attribute that is asked
-    for by name, as in `hasattr(x, "name")`, is neither)."""
+    """Names that are read, and those in text that may be an annotation or an entry of `__all__` (an attribute that is
+    asked for by name, as in `hasattr(x, "name")`, is neither, nor is prose)."""
     used: set[str] = set()
-    asked: set[ast.expr] = set()
+    other: set[ast.AST] = set()
+    # ast.walk gives a node before what is in it.
     for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            used.add(node.id)
-        elif isinstance(node, ast.Call):
-            if isinstance(node.func, ast.Name) and node.func.id in ("hasattr", "getattr"):
-                asked.update(node.args[1:2])
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 200:
-            # ast.walk gives a call before what is in it.
-            if node not in asked:
-                used.update(re.findall(r"[A-Za-z_]\w*", node.value))
+        match node:
+            case ast.Name():
+                used.add(node.id)
+            case ast.Call(func=ast.Name(id="hasattr" | "getattr")):
+                other.update(node.args[1:2])
+            case ast.Expr(value=ast.Constant() as text):
+                other.add(text)
+            case ast.JoinedStr():
+                other.update(node.values)
+            case ast.Constant(value=str(text)) if node not in other:
+                used.update(_names_in(text))
+            case _:
+                pass
     return used
+
+
+def _names_in(text: str) -> Iterator[str]:
+    """The names in a text that reads as a type (`Optional[torch.Tensor]`)."""
+    if len(text) < 1000 and _TYPE.fullmatch(text):
+        yield from _NAME.findall(text)
 
 
 def _bodies(tree: ast.Module) -> list[list[ast.stmt]]:
