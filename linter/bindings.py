@@ -108,6 +108,11 @@ def _const(node: cst.BaseExpression | None) -> Expression | None:
     return None if node is None else ready(node)
 
 
+def _plain_name(node: cst.BaseExpression | None) -> str:
+    name = dotted(node) or ""
+    return "" if name in ("True", "False", "None") else name
+
+
 class SuiteReader:
     """Collects the bindings of one scope, statement by statement. `order` is that of the statement before."""
 
@@ -145,7 +150,7 @@ class SuiteReader:
             self.order,
             _const(value),
             _const(annotation),
-            (dotted(value) or "") if target is None else target,
+            _plain_name(value) if target is None else target,
             self._block,
             self._test,
         )
@@ -322,7 +327,7 @@ class Scope:
                         case cst.NamedExpr(target=cst.Name(name), value=value):
                             yield Binding(name, "assign", value=_const(value), block=ANYWHERE)
                         case cst.FunctionDef():
-                            yield from _rebound_inside(item, cst.Nonlocal)
+                            yield from _rebound_inside(item.body, cst.Nonlocal)
                         case _:
                             pass
             outside |= self.globals
@@ -346,9 +351,9 @@ class Scope:
 _INNER_BINDERS = frozenset({cst.Global, cst.Nonlocal, cst.NamedExpr, cst.FunctionDef})
 
 
-def _rebound_inside(node: cst.FunctionDef, kind: type[cst.Global] | type[cst.Nonlocal]) -> Iterator[Binding]:
+def _rebound_inside(node: cst.CSTNode, kind: type[cst.Global] | type[cst.Nonlocal]) -> Iterator[Binding]:
     """Names that functions in `node` may bind in a scope around them."""
-    for item in walk(node.body):
+    for item in walk(node):
         if isinstance(item, kind):
             for name in item.names:
                 yield Binding(name.name.value, "other", block=ANYWHERE)
@@ -364,9 +369,7 @@ def module_bindings(tree: cst.Module) -> SuiteReader:
                 reader.out.append(Binding(name, "assign", value=_const(value), block=ANYWHERE))
             case _:
                 pass
-    for node in walk(tree):
-        if isinstance(node, cst.FunctionDef):
-            reader.out.extend(_rebound_inside(node, cst.Global))
+    reader.out.extend(_rebound_inside(tree, cst.Global))
     return reader
 
 

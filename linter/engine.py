@@ -24,7 +24,7 @@ from uncuda.fixes.builder import (
 )
 from uncuda.fixes.imports import drop_unused
 from uncuda.guards import Surroundings
-from uncuda.index import ClassFacts, class_facts, from_ast, from_cst
+from uncuda.index import ClassFacts, class_facts, from_ast, from_cst, last_part
 from uncuda.islands import Island, Islands, alias_hits
 from uncuda.parsing import (
     TOO_DEEP,
@@ -297,6 +297,8 @@ def _findings(text: str, options: Options) -> list[Finding]:
 def _with_smalls(stmt: cst.CSTNode) -> Iterator[cst.CSTNode]:
     yield stmt
     yield from getattr(stmt, "decorators", ())
+    if isinstance(stmt, cst.FunctionDef):
+        yield last_part(stmt)
     if isinstance(stmt, cst.SimpleStatementLine):
         yield from stmt.body
 

@@ -260,7 +260,7 @@ def from_cst(
             case cst.ClassDef():
                 found.classes[stmt.name.value] = class_facts(stmt)
             case cst.FunctionDef():
-                found.functions[stmt.name.value] = where(stmt)
+                found.functions[stmt.name.value] = (where(stmt)[0], where(last_part(stmt))[1])
             case cst.SimpleStatementLine():
                 for small in stmt.body:
                     match small:
@@ -293,6 +293,22 @@ def from_cst(
             case _:
                 pass
     return found
+
+
+def last_part(stmt: cst.CSTNode) -> cst.CSTNode:
+    """The simple statement that a statement ends in: what comes after it is layout."""
+    while True:
+        match stmt:
+            case cst.SimpleStatementLine(body=body) | cst.SimpleStatementSuite(body=body):
+                return body[-1]
+            case cst.IndentedBlock(body=body):
+                stmt = body[-1]
+            case cst.Match(cases=cases):
+                stmt = cases[-1].body
+            case _:
+                parts = [getattr(stmt, name, None) for name in ("finalbody", "orelse")]
+                parts += [*reversed(getattr(stmt, "handlers", ())), getattr(stmt, "body", None)]
+                stmt = next(part for part in parts if part is not None)
 
 
 def _cst_leaves(body: cst.BaseSuite) -> bool:
