@@ -149,15 +149,16 @@ def _codec(name: str, row: int) -> str:
     if plain == "utf-8" or plain.startswith("utf-8-"):
         return "utf-8"
     try:
-        info = codecs.lookup(name)
-        # Codecs such as rot13 aren't encodings: asking for text is what tells.
-        b"".decode(name)
-    except (LookupError, UnicodeError):
+        # Codecs such as rot13 aren't encodings: asking for text is what tells, unless there is nothing to decode.
+        b"x".decode(name)
+    except UnicodeError:
+        pass
+    except LookupError:
         raise SourceError(
             f"declares an encoding on line {row} that is not known: {name}; correct it, or save the file as "
             "UTF-8"
         ) from None
-    return info.name
+    return codecs.lookup(name).name
 
 
 class Lines:
