@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections.abc import Iterable
 
 from uncuda.findings import Edit, Finding
 
 
+def _place(edit: Edit) -> tuple[int, int]:
+    return edit.start, edit.end
+
+
 def _clash(edit: Edit, taken: list[Edit]) -> bool:
-    """Does `edit` overlap one of `taken` (sorted by start)? Equal edits and insertions at one place don't."""
-    at = bisect_left(taken, (edit.start, edit.end), key=lambda e: (e.start, e.end))
-    for other in (*taken[max(0, at - 2) : at + 2],):
+    """Does `edit` overlap one of `taken` (sorted, none of which overlaps another)? Equal edits don't, nor do insertions
+    at one place."""
+    at = bisect_left(taken, _place(edit), key=_place)
+    for other in taken[max(0, at - 1) : at + 2]:
         if other == edit:
             continue
-        if edit.start == edit.end and other.start == other.end:
-            continue
-        if edit.start < other.end and other.start < edit.end:
-            return True
-        if edit.start == edit.end and other.start < edit.start < other.end:
-            return True
-        if other.start == other.end and edit.start < other.start < edit.end:
+        if edit.start == edit.end or other.start == other.end:
+            inner, outer = (edit, other) if edit.start == edit.end else (other, edit)
+            if outer.start < inner.start < outer.end:
+                return True
+        elif edit.start < other.end and other.start < edit.end:
             return True
     return False
 
@@ -28,17 +31,25 @@ def _clash(edit: Edit, taken: list[Edit]) -> bool:
 def choose(findings: Iterable[Finding]) -> list[Finding]:
     """The findings whose fixes can be applied together, first come first served."""
     taken: list[Edit] = []
+    known: set[Edit] = set()
     chosen: list[Finding] = []
     for finding in findings:
-        if finding.fix is None or not finding.fix.edits:
+        new: list[Edit] = []
+        for edit in finding.fix.edits if finding.fix is not None else ():
+            if edit in known:
+                continue
+            if _clash(edit, taken):
+                break
+            new.append(edit)
+            known.add(edit)
+            insort(taken, edit, key=_place)
+        else:
+            if finding.fix is not None and finding.fix.edits:
+                chosen.append(finding)
             continue
-        if any(_clash(e, taken) for e in finding.fix.edits):
-            continue
-        chosen.append(finding)
-        for edit in finding.fix.edits:
-            if edit not in taken:
-                taken.append(edit)
-        taken.sort(key=lambda e: (e.start, e.end))
+        for edit in new:
+            known.remove(edit)
+            taken.remove(edit)
     return chosen
 
 
