@@ -1,0 +1,137 @@
+"""Imports that fixes leave unused go; those that fixes want come where a reader would look for them."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from uncuda.engine import Options, fix_text
+from uncuda.fixes.imports import drop_unused
+
+USE = "x = a.f(b, c)\n"
+GONE = "x = 1\n"
+
+DROPPED = [
+    # (imports, what is used before, what is used after, imports that stay)
+    ("import a\n", "a.f", "1", ""),
+    ("import a.b\n", "a.b.f", "1", ""),
+    ("import a as b\n", "b", "1", ""),
+    ("from a import b\n", "b", "1", ""),
+    ("from a import b as c\n", "c", "1", ""),
+    ("from .a import b\n", "b", "1", ""),
+    ("import a, b\n", "a, b", "b", "import b\n"),
+    ("import a, b as c\n", "a, c", "a", "import a\n"),
+    ("from a import b, c\n", "b, c", "c", "from a import c\n"),
+    ("from a import (b, c)\n", "b, c", "c", "from a import c\n"),
+    ("from a import (\n    b,\n    c,\n)\n", "b, c", "c", "from a import (\n    c,\n)\n"),
+    ("from a import (\n    b,\n    c\n)\n", "b, c", "b", "from a import (\n    b,\n)\n"),
+    ("from a import (\n    b, c,\n    d,\n)\n", "b, c, d", "b, c", "from a import b, c\n"),
+    ("from a import b as d, \\\n    c\n", "d, c", "d", "from a import b as d\n"),
+    ("import a\n\nimport b\n", "a, b", "b", "\nimport b\n"),
+    ("import a\nimport a.b\n", "a.b", "1", ""),
+    ("if x:\n    import a\n    import b\n", "a, b", "b", "if x:\n    import b\n"),
+    ("try:\n    import a\nexcept ImportError:\n    b = 1\n", "a", "1", "try:\n    pass\nexcept ImportError:\n    b = 1\n"),
+    ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import a\n", "a, TYPE_CHECKING", "TYPE_CHECKING",
+     "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    pass\n"),
+    ("def f():\n    import a\n    return a\n\n\n", "1", "1", None),
+]  # fmt: skip
+KEPT = [
+    ("import a\n", "1", "1", "it was unused before"),
+    ("import a\n", "a", "a.b", "it is used"),
+    ("from __future__ import annotations\n", "annotations", "1", "it does something"),
+    ("from a import *\n", "b", "1", "nobody knows"),
+    ("import a as a\n", "a", "1", "a re-export"),
+    ("from a import b as b\n", "b", "1", "a re-export"),
+    ("from a import b\n__all__ = ['b']\n", "b", "1", "exported"),
+    ("from a import b\ny: 'list[b]' = []\n", "b", "1", "an annotation"),
+    ("from a import b\ny = cast('b | None', z)\n", "b", "1", "a type"),
+    ("import a; import b\n", "a, b", "b", "shares its line"),
+    ("import a  # noqa: F401\n", "a", "1", "has a comment"),
+    ("from a import (\n    b,  # why\n    c,\n)\n", "b, c", "c", "holds a comment"),
+]
+
+
+def text(imports: str, used: str) -> str:
+    return f'"""Prose."""\n{imports}\nx = {used}\n'
+
+
+@pytest.mark.parametrize(("imports", "before", "after", "left"), DROPPED)
+def test_unused_imports_go(imports: str, before: str, after: str, left: str | None) -> None:
+    result = drop_unused(text(imports, before), text(imports, after))
+    ast.parse(result)
+    assert result == text(imports if left is None else left, after)
+    crlf = drop_unused(*(text(imports, used).replace("\n", "\r\n") for used in (before, after)))
+    assert crlf == result.replace("\n", "\r\n")
+
+
+@pytest.mark.parametrize(("imports", "before", "after", "why"), KEPT, ids=[k[-1] for k in KEPT])
+def test_others_stay(imports: str, before: str, after: str, why: str) -> None:
+    assert drop_unused(text(imports, before), text(imports, after)) == text(imports, after), why
+
+
+PROSE = [
+    '"""b does it."""',
+    "'b'",
+    "print('uses b here')",
+    "log(f'b {x}')",
+    "hasattr(x, 'b')",
+    "getattr(x, 'b', None)",
+]
+
+
+@pytest.mark.parametrize("line", PROSE)
+def test_a_name_in_prose_is_no_use(line: str) -> None:
+    before, after = f"from a import b\n{line}\nx = b\n", f"from a import b\n{line}\nx = 1\n"
+    assert drop_unused(before, after) == f"{line}\nx = 1\n"
+
+
+def test_a_use_in_a_function_counts() -> None:
+    before = "import a, b\n\n\ndef f():\n    return a.x + b.x\n"
+    assert drop_unused(before, before.replace("b.x", "1")) == "import a\n\n\ndef f():\n    return a.x + 1\n"
+
+
+def test_a_text_that_does_not_parse_is_left_alone() -> None:
+    assert drop_unused("import a\na\n", "import a\n(\n") == "import a\n(\n"
+
+
+# -- imports that are added --------------------------------------------------------------------------------
+
+TIE = "x.cuda()\n"
+HEADS = [
+    ("", "import torch\n"),
+    ('"""Prose."""\n', '"""Prose."""\nimport torch\n'),
+    ("#!/usr/bin/python\n# Licence\n\n", None),
+    ("from __future__ import annotations\n", "from __future__ import annotations\nimport torch\n"),
+    ('"""Prose."""\n\nfrom __future__ import annotations\n\nimport os\n\n',
+     '"""Prose."""\n\nfrom __future__ import annotations\n\nimport os\n\nimport torch\n\n'),
+    ("import os\nimport sys\n\n", "import os\nimport sys\n\nimport torch\n\n"),
+    ("import os\n\nX = 1\nimport sys\n\n", "import os\n\nimport torch\n\nX = 1\nimport sys\n\n"),
+    ("import torch.nn as nn\n", None),
+    ("from torch import nn\n", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("head", "want"), HEADS)
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_torch_is_imported_where_it_is_wanted(head: str, want: str | None, newline: str) -> None:
+    code = f"{head}\ndef f(m):\n    m.load_state_dict(s)\n    return m.to('cuda')\n".replace("\n", newline)
+    result = fix_text(code, Options(codes=frozenset({"UC102"})), unsafe=True)
+    assert result.error is None and result.applied
+    tree = ast.parse(result.text)
+    assert sum(isinstance(n, ast.Import) and any(a.name == "torch" for a in n.names) for n in tree.body) == 1
+    if want is not None:
+        assert result.text.startswith(want.replace("\n", newline))
+    assert result.text.count("\n") == result.text.count(newline)
+    first = next(n for n in tree.body if not isinstance(n, ast.Expr))
+    if "__future__" in head:
+        assert isinstance(first, ast.ImportFrom) and first.module == "__future__"
+    if '"""' in head:
+        assert ast.get_docstring(tree) == "Prose."
+
+
+def test_no_fix_where_torch_is_something_else() -> None:
+    code = "torch = fake()\n\n\ndef f(m):\n    return m.to('cuda')\n"
+    assert fix_text(code, unsafe=True).text == code
+    code = "def f(m, torch):\n    return m.to('cuda')\n"
+    assert fix_text(code, unsafe=True).text == code
