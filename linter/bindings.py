@@ -429,6 +429,11 @@ def _parted(one: Block, other: Block) -> bool:
 
 def visible(found: list[Binding], place: Place) -> list[Binding]:
     """Those of a scope's bindings of one name that can reach a place in it (all, when none seems to)."""
+    return arriving(found, place) or found
+
+
+def arriving(found: list[Binding], place: Place) -> list[Binding]:
+    """Those of a scope's bindings of one name that can reach a place in it."""
     order, block = place
     kept: list[Binding] = []
     passed: list[Block] = []
@@ -453,7 +458,7 @@ def visible(found: list[Binding], place: Place) -> list[Binding]:
             if loop[-1].loop and _holds(loop, binding.block) and not any(_holds(loop, b) for b in passed):
                 kept.append(binding)
                 break
-    return kept or found
+    return kept
 
 
 def surely_bound(found: Iterable[Binding], place: Place) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from uncuda.bindings import Binding, Scope, dotted, names_read
+from uncuda.bindings import Binding, Scope, arriving, dotted, names_read
 from uncuda.devices import Devices
 from uncuda.findings import Category, Edit, Outcome, Target, TorchVersion
 from uncuda.fixes.builder import CannotFix, FixBuilder, PendingFix, TooOld
@@ -305,12 +305,20 @@ class Context:
         flow = self.flow
         if "." not in module and flow.qualified(cst.Name(module)) == module:
             found = flow.bindings(module)
-            if found is None or all(b.kind == "import" for b in found[1]):
+            if found is None or (
+                all(b.kind == "import" for b in found[1]) and self._is_bound_by_now(module, found[0])
+            ):
                 return module
         for name, target in self.index.aliases.items():
             if target == module and flow.qualified(cst.Name(name)) == module:
-                return name
+                if self._is_bound_by_now(name, self.module):
+                    return name
         return None
+
+    def _is_bound_by_now(self, name: str, scope: Scope) -> bool:
+        """Does a binding of `name` come before this place, where both are in the same scope?"""
+        place = self.flow.place_in(scope) if scope is self.scope else None
+        return place is None or bool(arriving(scope.bindings().get(name, []), place))
 
     def import_edit(self, line: str) -> Edit:
         """An edit that adds an import (`import x`, `from x import y`) where a reader would look for it.
