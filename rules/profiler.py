@@ -38,9 +38,10 @@ class CudaProfiler(Rule):
     category = Category.OPTIONAL
     effort = 1
     fix_safety = (
-        'Safe for a list of CPU and CUDA given to the profiler, for `use_cuda=True` and `use_device="cuda"`, and for '
-        "`sort_by`: the same with CUDA, and without an accelerator the same table without the warning. Unsafe for a "
-        "list that is kept: it becomes one of what is supported, in another order."
+        "Safe for a list of CPU and CUDA given to the profiler, and for `sort_by`: the same with CUDA, and without an "
+        "accelerator the same table without the warning. Unsafe for a list that is kept (it becomes one of what is "
+        "supported, in another order), and for the old profiler's `use_cuda` and `use_device`: on XPU that one raises "
+        "unless `use_kineto=True` is given too."
     )
     sources = (
         "torch 2.13.0, executed",
@@ -86,7 +87,7 @@ class CudaProfiler(Rule):
             "import torch\n\nwith torch.autograd.profiler.profile(use_cuda=True) as p:\n    x = torch.ones(2)\n",
             "import torch\n\nwith torch.autograd.profiler.profile(use_device=torch.accelerator.current_accelerator().type "
             "if torch.accelerator.is_available() else None) as p:\n    x = torch.ones(2)\n",
-            run="x",
+            Applicability.UNSAFE,
             id="old-profiler",
         ),
         Bad(
@@ -94,14 +95,14 @@ class CudaProfiler(Rule):
             "import torch\nfrom torch.autograd import profiler\n\n"
             "p = profiler.profile(record_shapes=True, use_device=torch.accelerator.current_accelerator().type "
             "if torch.accelerator.is_available() else None)\n",
-            run="p.use_device",
+            Applicability.UNSAFE,
             id="device",
         ),
         Bad(
             "import torch\n\np = torch.autograd.profiler.profile(use_cuda=torch.cuda.is_available())\n",
             "import torch\n\np = torch.autograd.profiler.profile(use_device=torch.accelerator.current_accelerator().type "
             "if torch.accelerator.is_available() else None)\n",
-            run="p.use_device",
+            Applicability.UNSAFE,
             id="asked",
         ),
         Bad(
@@ -205,6 +206,8 @@ class CudaProfiler(Rule):
             asks = isinstance(arg.value, cst.Call) and ctx.qualified(arg.value.func) == _AVAILABLE
             if not asks and ctx.code(arg.value) not in ("True", '"cuda"', "'cuda'"):
                 raise CannotFix("a flag from elsewhere")
+            # On XPU the old profiler asserts that it was built on kineto, where the CUDA flag only warned.
+            fix.unsafe()
             fix.needs(ACCELERATOR_FLOOR)
             here = fix.spelling()
             current = f"{here.torch}.accelerator.current_accelerator().type"

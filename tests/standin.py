@@ -10,7 +10,7 @@ device, waiting, seeds, autocast, streams), by the same word whichever API asked
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,6 +35,12 @@ class State:
         """One effect; the same one twice running counts once."""
         if not self.log or self.log[-1] != entry:
             self.log.append(entry)
+
+    def seed(self, devices: Iterable[int], seed: int) -> None:
+        """Seeds devices; of several calls in a row the outcome counts."""
+        seeds = dict(self.log.pop()[1]) if self.log and self.log[-1][0] == "seeds" else {}
+        seeds.update(dict.fromkeys(devices, seed))
+        self.add("seeds", tuple(sorted(seeds.items())))
 
     def index(self, device: Any = None) -> int:
         """The index that a device argument (None, number, text, torch.device) means."""
@@ -330,6 +336,41 @@ class _TensorType:
         return made
 
 
+class _Runtime:
+    """The CUDA runtime library: any call succeeds and is logged."""
+
+    def __getattr__(self, name: str) -> Callable[..., int]:
+        def call(*_: Any) -> int:
+            _STATE[0].add(name)
+            return 0
+
+        return call
+
+
+@contextmanager
+def _emit_nvtx(enabled: bool = True, record_shapes: bool = False) -> Iterator[None]:
+    if enabled:
+        _STATE[0].add("emit_nvtx", record_shapes)
+    yield
+
+
+def _install_profiler(kind: str) -> None:
+    """The profilers record the CPU only, and say which activities they were asked for."""
+    from torch.profiler import ProfilerActivity
+
+    device = ProfilerActivity.CUDA if kind == "cuda" else ProfilerActivity.XPU
+    known = {ProfilerActivity.CPU, device}
+    original = torch.profiler.profile.__init__
+
+    def init(self: Any, *, activities: Any = None, **kwargs: Any) -> None:
+        asked = set(known if activities is None else activities)
+        _STATE[0].add("profile", sorted("device" if a == device else str(a) for a in asked))
+        original(self, activities=[ProfilerActivity.CPU], **kwargs)
+
+    torch.profiler.profile.__init__ = init
+    torch.profiler.supported_activities = lambda: set(known)
+
+
 _STATE: list[State] = []
 
 
@@ -356,9 +397,6 @@ def _device_functions(state: State) -> dict[str, Callable[..., Any]]:
 
     def synchronize(device: Any = None) -> None:
         state.add("synchronize", state.index(device))
-
-    def seed_all(seed: int) -> None:
-        state.add("seed all", int(seed))
 
     def memory_stats(device: Any = None) -> dict[str, int]:
         base = state.index(device)
@@ -417,8 +455,8 @@ def _device_functions(state: State) -> dict[str, Callable[..., Any]]:
         "empty_cache": lambda: state.add("empty_cache"),
         "ipc_collect": lambda: state.add("ipc_collect"),
         "init": lambda: None,
-        "manual_seed": lambda seed: state.add("seed", state.current, int(seed)),
-        "manual_seed_all": seed_all,
+        "manual_seed": lambda seed: state.seed([state.current], int(seed)),
+        "manual_seed_all": lambda seed: state.seed(range(DEVICES), int(seed)),
         "seed": lambda: state.add("seed fresh"),
         "seed_all": lambda: state.add("seed fresh"),
         "initial_seed": lambda: 42,
@@ -524,7 +562,20 @@ def install(kind: str) -> State:
     module = getattr(torch, kind)
     _fill(module, functions)
     module.Stream, module.Event = _Stream, _Event
+    _install_profiler(kind)
     if kind == "cuda":
+        torch.backends.cudnn.version = lambda: 90_000
+        torch.backends.cudnn.is_available = lambda: True
+        module.random.get_rng_state = functions["get_rng_state"]
+        module.random.set_rng_state = functions["set_rng_state"]
+        module.cudart = lambda: _Runtime()
+        module.profiler.start = lambda: state.add("cudaProfilerStart")
+        module.profiler.stop = lambda: state.add("cudaProfilerStop")
+        module.set_sync_debug_mode = lambda mode: state.add("set_sync_debug_mode", mode)
+        module.get_sync_debug_mode = lambda: 0
+        module.nvtx.range_start = lambda message, stream=None: state.add("range_start", message)
+        module.nvtx.range_end = lambda handle: state.add("range_end")
+        torch.autograd.profiler.emit_nvtx = _emit_nvtx
         module.nvtx.range_push = lambda message: state.add("range_push", message)
         module.nvtx.range_pop = lambda: state.add("range_pop")
         module.nvtx.mark = lambda message: state.add("mark", message)
