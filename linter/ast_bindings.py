@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import ast
+import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from functools import cache
 
 import libcst as cst
 
 from uncuda.bindings import ANYWHERE, FIRST_CASE, Binding, Block, Expression, Part, Test, by_name
 from uncuda.source import Lines
 
+_GLOBAL = re.compile(r"(?:^|[;:])[ \t\f]*global[ \t\\]", re.M)
+_WALRUS = re.compile(r":=")
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 _CHOICES = (ast.If, ast.Match)
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
+_BIND_NOTHING = frozenset(
+    {ast.Expr, ast.Return, ast.Pass, ast.Raise, ast.Assert, ast.Break, ast.Continue, ast.Global, ast.Nonlocal}
+)
 _OWN_SCOPE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -34,10 +40,24 @@ class AstText:
 
     def expression(self, node: ast.expr | None) -> Expression | None:
         """The concrete tree of an expression, made when it is asked for."""
-        if node is None:
-            return None
-        start, end = self.span(node)
-        return cache(lambda: cst.parse_expression(f"({self.text[start:end]}\n)"))
+        return None if node is None else _Later(self, node)
+
+
+class _Later:
+    """An expression that is parsed when it is first asked for."""
+
+    __slots__ = ("made", "node", "source")
+
+    def __init__(self, source: AstText, node: ast.expr) -> None:
+        self.source = source
+        self.node = node
+        self.made: cst.BaseExpression | None = None
+
+    def __call__(self) -> cst.BaseExpression:
+        if self.made is None:
+            start, end = self.source.span(self.node)
+            self.made = cst.parse_expression(f"({self.source.text[start:end]}\n)")
+        return self.made
 
 
 class AstSuiteReader:
@@ -96,6 +116,8 @@ class AstSuiteReader:
 
     def _statement(self, stmt: ast.stmt) -> None:
         self.order += 1
+        if stmt.__class__ in _BIND_NOTHING:
+            return
         match stmt:
             case ast.Assign():
                 for target in stmt.targets:
@@ -158,12 +180,22 @@ def module_reader(source: AstText, tree: ast.Module) -> tuple[AstSuiteReader, li
     for stmt in tree.body:
         orders.append(reader.order)
         reader.read([stmt])
-    if ":=" in source.text:
-        reader.out.extend(_walrus(source, tree.body))
-    if "global " in source.text:
-        names = [n for node in ast.walk(tree) if isinstance(node, ast.Global) for n in node.names]
+    reader.out.extend(_walrus(source, list(_around(source, tree, _WALRUS))))
+    for stmt in _around(source, tree, _GLOBAL):
+        names = [n for node in ast.walk(stmt) if isinstance(node, ast.Global) for n in node.names]
         reader.out.extend(Binding(name, "other", block=ANYWHERE) for name in names)
     return reader, orders
+
+
+def _around(source: AstText, tree: ast.Module, pattern: re.Pattern[str]) -> Iterator[ast.stmt]:
+    """The top-level statements in which there is text that fits a pattern."""
+    rows = [source.lines.position(found.start())[0] for found in pattern.finditer(source.text)]
+    if not rows:
+        return
+    for stmt in tree.body:
+        assert stmt.end_lineno is not None
+        if bisect_left(rows, stmt.lineno) < bisect_right(rows, stmt.end_lineno):
+            yield stmt
 
 
 def method_names(source: AstText, node: FunctionNode, reader: AstSuiteReader) -> dict[str, list[Binding]]:
@@ -210,6 +242,17 @@ def scope_nodes(body: Sequence[ast.stmt]) -> Iterator[ast.AST]:
             stack.extend(node.decorator_list)
         elif not isinstance(node, ast.Lambda):
             stack.extend(ast.iter_child_nodes(node))
+
+
+def inner_functions(node: FunctionNode) -> Iterator[FunctionNode]:
+    """The functions defined in a function, at any depth."""
+    stack: list[ast.stmt] = list(node.body)
+    while stack:
+        stmt = stack.pop()
+        if isinstance(stmt, FunctionNode):
+            yield stmt
+        for suite in nested_suites(stmt):
+            stack.extend(suite)
 
 
 def _captured(pattern: ast.pattern) -> Iterator[str]:

@@ -81,6 +81,7 @@ class Context:
         # By id, with the node: it must live as long as its id is used.
         self._names: dict[int, tuple[cst.CSTNode | None, str | None]] = {}
         self._values: dict[int, tuple[cst.CSTNode | None, Value]] = {}
+        self._bound: dict[str, tuple[Scope, list[Binding]] | None] = {}
 
     def begin(self, start: int, around: Surroundings) -> None:
         """A new island, whose first line begins at character `start`."""
@@ -94,6 +95,7 @@ class Context:
         self._flow = None
         self._names.clear()
         self._values.clear()
+        self._bound.clear()
 
     # -- the place -----------------------------------------------------------------------------------------
 
@@ -383,7 +385,9 @@ class Context:
 
     def bindings_of(self, name: str) -> tuple[Scope, list[Binding]] | None:
         """The bindings of `name` that reach this place."""
-        return self.flow.bindings(name)
+        if name not in self._bound:
+            self._bound[name] = self.flow.bindings(name)
+        return self._bound[name]
 
 
 def _package(statement: str) -> str:

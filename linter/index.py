@@ -20,6 +20,7 @@ from uncuda.ast_bindings import (
     FunctionNode,
     ast_dotted,
     import_bindings,
+    inner_functions,
     method_names,
     module_reader,
 )
@@ -191,11 +192,10 @@ class _AstIndexer:
                 reader = AstSuiteReader(self.source)
                 reader.read(method.body)
                 inner: list[Binding] = []
-                for item in ast.walk(method):
-                    if isinstance(item, FunctionNode) and item is not method:
-                        nested = AstSuiteReader(self.source)
-                        nested.read(item.body)
-                        inner.extend(nested.members)
+                for item in inner_functions(method):
+                    nested = AstSuiteReader(self.source)
+                    nested.read(item.body)
+                    inner.extend(nested.members)
                 names = cache(lambda method=method, reader=reader: method_names(self.source, method, reader))
                 _add_attributes(found, me, method.name, reader.members, inner, names)
         return found

@@ -8,6 +8,7 @@ import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from uncuda.ast_bindings import nested_suites
 from uncuda.index import FileIndex
@@ -37,25 +38,36 @@ class Island:
 def alias_hits(text: str, index: FileIndex, triggers: Triggers, bits: dict[str, int]) -> list[Hit]:
     """Where names stand that are bound to something whose own name holds a trigger (`from torch.cuda import
     synchronize as wait`)."""
+    named = [(b.name, b.target) for found in index.bindings.values() for b in found if b.target]
+    direct = _direct(named, triggers, bits)
     known: dict[str, int] = {}
-    grown = True
+    grown = bool(direct)
     while grown:
         grown = False
-        for name, bindings in index.bindings.items():
-            told = 0
-            for binding in bindings:
-                if binding.target and binding.target != name:
-                    # A trigger may end in the parenthesis of a call.
-                    told |= _bits(triggers.within(f"{binding.target}("), bits)
-                    told |= known.get(binding.target.partition(".")[0], 0) if binding.kind == "assign" else 0
-            if told & ~known.get(name, 0):
-                if told & ~_bits(triggers.within(name), bits):
-                    known[name] = known.get(name, 0) | told
-                    grown = True
+        for (name, target), told in zip(named, direct, strict=True):
+            more = (told | known.get(target.partition(".")[0], 0)) & ~known.get(name, 0)
+            # Where a name holds a trigger itself, it is a hit of its own.
+            if more and target != name and more & ~_bits(triggers.within(name), bits):
+                known[name] = known.get(name, 0) | more
+                grown = True
     if not known:
         return []
     pattern = re.compile(rf"(?<!\w)(?:{'|'.join(sorted(map(re.escape, known)))})(?!\w)")
     return [(found.start(), known[found[0]]) for found in pattern.finditer(text)]
+
+
+def _direct(named: list[tuple[str, str]], triggers: Triggers, bits: dict[str, int]) -> list[int]:
+    """For each of some names and what they stand for, the rules whose triggers the latter holds; empty for none."""
+    # A trigger may end in the parenthesis of a call.
+    text = "".join(f"{target}(\n" for _, target in named)
+    hits = triggers.positions(text)
+    if not hits:
+        return []
+    starts = [0, *accumulate(len(target) + 2 for _, target in named)]
+    told = [0] * len(named)
+    for at, trigger in hits:
+        told[bisect_right(starts, at) - 1] |= bits[trigger]
+    return told
 
 
 def _bits(found: set[str], bits: dict[str, int]) -> int:

@@ -86,8 +86,12 @@ class Triggers:
         out.sort()
         return out
 
+    def positions(self, text: str) -> list[tuple[int, str]]:
+        """Where in a piece of text which of them stands, imports aside; what the file imports isn't asked."""
+        return [(at, literal.trigger) for at, literal in self._literals(text)]
+
     def within(self, text: str) -> set[str]:
-        """Which of them a piece of text holds; what the file imports isn't asked."""
+        """Which of them a piece of text holds."""
         return {literal.trigger for _, literal in self._literals(text)}
 
     def _literals(self, text: str) -> Iterator[tuple[int, _Literal]]:

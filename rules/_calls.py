@@ -43,17 +43,19 @@ def is_imported(node: cst.Name, ctx: Context) -> bool:
     return found is not None and bool(found[1]) and all(b.kind == "import" for b in found[1])
 
 
+_NEVER_READ = frozenset({cst.AssignTarget, cst.Del, cst.NameItem, cst.AsName})
+_WITH_TARGET = frozenset({cst.AnnAssign, cst.AugAssign, cst.NamedExpr, cst.For, cst.CompFor})
+
+
 def is_read(node: cst.BaseExpression, ctx: Context) -> bool:
     """Is the node at hand read, rather than assigned to, deleted or declared?"""
-    match ctx.parent:
-        case cst.AssignTarget() | cst.Del() | cst.NameItem() | cst.AsName():
-            return False
-        case cst.Param() as parameter:
-            return parameter.default is node
-        case cst.AnnAssign() | cst.AugAssign() | cst.NamedExpr() | cst.For() | cst.CompFor() as parent:
-            return parent.target is not node
-        case _:
-            return True
+    # Asked of every name: look-ups instead of `match`.
+    kind = ctx.parent.__class__
+    if kind in _NEVER_READ:
+        return False
+    if kind is cst.Param:
+        return getattr(ctx.parent, "default", None) is node
+    return kind not in _WITH_TARGET or getattr(ctx.parent, "target", None) is not node
 
 
 def is_shown(ctx: Context) -> bool:
