@@ -325,6 +325,12 @@ class CudaAvailable(Rule):
     sources = ("torch 2.13.0, executed",)
     bad = (
         Bad(
+            "import torch\n\n\ndef step(x):\n"
+            "    with torch.autograd.profiler.emit_nvtx(enabled=torch.cuda.is_available()):\n        return x\n",
+            None,
+            id="given-to-nvtx",
+        ),
+        Bad(
             "import torch\n\n\ndef f(model, device):\n    if torch.cuda.is_available():\n        model.to(device)\n",
             "import torch\n\n\ndef f(model, device):\n    if torch.accelerator.is_available():\n        model.to(device)\n",
             run="f(torch.nn.Linear(1, 1), 'cpu')",
@@ -379,6 +385,7 @@ class CudaAvailable(Rule):
         Bad("import torch\n\nif torch.cuda.is_available():\n    go()\n", None, floor=(2, 5), id="floor"),
     )
     good = (
+        Good("flags.enabled = cuda.is_available()\n", "not torch's"),
         Good("import torch\n\nif torch.accelerator.is_available():\n    go()\n"),
         Good("class cuda:\n    @staticmethod\n    def is_available():\n        return True\n\n\ncuda.is_available()\n",
              "a class of one's own"),
@@ -440,6 +447,11 @@ class CudaAvailable(Rule):
                 if mentions_cuda([p for p in parts if p is not below], ctx):
                     raise CannotFix("the condition asks for CUDA in another way too")
                 continue
+            if isinstance(above, cst.Arg):
+                call = path[depth - 1] if depth else None
+                if isinstance(call, cst.Call) and mentions_cuda([call.func], ctx):
+                    raise CannotFix("what it is given to is CUDA's own")
+                return False
             if isinstance(above, cst.IfExp) and below is above.test:
                 if mentions_cuda([above.body, above.orelse], ctx):
                     raise CannotFix("the expression holds other ties")
