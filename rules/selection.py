@@ -326,7 +326,7 @@ class CudaAvailable(Rule):
     bad = (
         Bad(
             "import torch\n\n\ndef step(x):\n"
-            "    with torch.autograd.profiler.emit_nvtx(enabled=torch.cuda.is_available()):\n        return x\n",
+            "    with torch.autograd.profiler.emit_nvtx(enabled=ON and torch.cuda.is_available()):\n        return x\n",
             None,
             id="given-to-nvtx",
         ),
