@@ -14,9 +14,9 @@ from uncuda.results import ProblemKind
 from uncuda.settings import Overrides, SettingsTree
 
 
-def found(*paths: str, **options: object) -> list[str]:
+def found(*paths: str, force_exclude: bool = False, **values: object) -> list[str]:
     """What `uncuda check PATHS` would check, from the current directory."""
-    return _names(look(*paths, **options))
+    return _names(look(*paths, force_exclude=force_exclude, **values))
 
 
 def _names(out: Discovered) -> list[str]:
