@@ -80,12 +80,28 @@ def _is_message(node: cst.CSTNode, top: cst.CSTNode) -> bool:
 
 
 def _stands_for_cuda(name: str, ctx: Context) -> bool:
-    """A name imported from, or a function or class of this file that speaks of, CUDA."""
+    """A name imported from CUDA or bound to a part of it, or a function or class of this file that speaks of it."""
     target = ctx.index.aliases.get(name)
     if target is not None:
         return bool(_WORDS.search(target))
     span = ctx.index.functions.get(name)
-    return span is not None and bool(_WORDS.search(ctx.index.text[slice(*span)]))
+    if span is not None:
+        return bool(_WORDS.search(ctx.index.text[slice(*span)]))
+    found = ctx.bindings_of(name)
+    return found is not None and any(
+        b.kind == "assign" and b.value is not None and _is_cudas_own(b.value(), ctx) for b in found[1]
+    )
+
+
+def _is_cudas_own(node: cst.BaseExpression, ctx: Context) -> bool:
+    """Is this a part of torch.cuda, written out or looked up by `getattr`?"""
+    match node:
+        case cst.Call(func=cst.Name("getattr"), args=[cst.Arg(value=owner), *_]):
+            return _is_cudas_own(owner, ctx)
+        case cst.Name() | cst.Attribute():
+            return (ctx.qualified(node) or "").startswith("torch.cuda")
+        case _:
+            return False
 
 
 def reads(node: cst.CSTNode, name: str) -> bool:

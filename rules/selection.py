@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import libcst as cst
 
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
-from uncuda.flow import Kind, Value, argument, device_text, indexed_cuda_text
+from uncuda.flow import Kind, Value, argument, device_text, indexed_cuda_text, string_value
 from uncuda.portable import mentions_cuda, uses_own_module
+from uncuda.rules._calls import is_read, last_word
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
 from uncuda.rules.markers import guards_markers
 from uncuda.walk import walk
 
 _AVAILABLE = "torch.cuda.is_available"
+_ABOUT_CUDA = re.compile(r"cuda|nvidia", re.I)
+_SHOWS = re.compile(r"print|\A(?:info|debug|warning|warn|error|log|write|echo|append_row)\Z")
 _TYPE = "torch.accelerator.current_accelerator().type"
 _SELECT = (
     'torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")'
@@ -67,6 +71,35 @@ def _index(fix: FixBuilder, node: cst.BaseExpression, value: Value) -> str | Non
         node = given.value
     computed = indexed_cuda_text(node)
     return fix.code(computed) if computed is not None else value.index
+
+
+def _implied(test: cst.BaseExpression, want: bool, ctx: Context, depth: int = 0) -> bool:
+    """Is CUDA, or any accelerator, available for certain wherever `test` is `want`?"""
+    match test:
+        case cst.UnaryOperation(operator=cst.Not(), expression=inner):
+            return _implied(inner, not want, ctx, depth)
+        case cst.BooleanOperation(left=left, operator=operator, right=right):
+            sides = (_implied(side, want, ctx, depth) for side in (left, right))
+            return any(sides) if isinstance(operator, cst.And) is want else all(sides)
+        case cst.Call(func=func, args=args):
+            if isinstance(func, cst.Name) and func.value == "bool" and len(args) == 1:
+                return _implied(args[0].value, want, ctx, depth)
+            return want and ctx.qualified(func) in (_AVAILABLE, "torch.accelerator.is_available")
+        case cst.Name(name):
+            found = ctx.bindings_of(name)
+            bindings = found[1] if found is not None else []
+        case cst.Attribute(value=cst.Name("self"), attr=cst.Name(name)) if ctx.owner is not None:
+            bindings = ctx.owner.attributes().get(name, [])
+        case _:
+            return False
+    return (
+        bool(bindings)
+        and depth < 4
+        and all(
+            b.kind == "assign" and b.value is not None and _implied(b.value(), want, ctx, depth + 1)
+            for b in bindings
+        )
+    )
 
 
 def _widen(fix: FixBuilder, test: cst.CSTNode, ctx: Context) -> bool:
@@ -153,6 +186,25 @@ class CudaOrCpu(Rule):
             id="foreign-flag",
         ),
         Bad(
+            'import torch\n\n\ndef f(force):\n    return "cuda" if force or torch.cuda.is_available() else "cpu"\n',
+            "import torch\n\n\ndef f(force):\n"
+            f'    return ({_TYPE} if torch.accelerator.is_available() else "cpu") '
+            'if force or torch.accelerator.is_available() else "cpu"\n',
+            Applicability.UNSAFE,
+            id="not-implied",
+        ),
+        Bad(
+            'import torch\n\n\ndef f(where):\n    return "cuda" if where == "cuda" else "cpu"\n',
+            None,
+            id="compared",
+        ),
+        Bad(
+            'import torch\n\n\ndef f(backend):\n    if backend == "nccl" and torch.cuda.is_available():\n'
+            '        device = "cuda"\n    else:\n        device = "cpu"\n    return device\n',
+            None,
+            id="asks-more",
+        ),
+        Bad(
             'import torch\n\ndev = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() '
             'else "cpu"\n',
             f'import torch\n\ndev = {_TYPE} if torch.accelerator.is_available() else "mps" '
@@ -170,6 +222,10 @@ class CudaOrCpu(Rule):
     good = (
         Good('import torch\n\ndevice = torch.accelerator.current_accelerator() if torch.accelerator.is_available() '
              'else torch.device("cpu")\n', "portable already"),
+        Good('import torch\n\ndev = torch.accelerator.current_accelerator().type if hasattr(torch, "accelerator") '
+             'else "cuda"\n', "for the torch that has no torch.accelerator"),
+        Good('import torch\n\nn = 1 if torch.cuda.is_available() else "cpu"\n', "no device"),
+        Good('x = "cuda" if flag else "rocm"\n', "vendors, not devices"),
         Good('label = "cuda" if flag else "CUDA toolkit"\n', "neither side is another device"),
         Good('d = {"cuda": 1} if flag else {}\n', "a dict key"),
         Good('x = "cpu" if flag else "mps"\n'),
@@ -192,14 +248,15 @@ class CudaOrCpu(Rule):
             return
         outer = self._device_call(node, ctx)
         tie = outer if outer is not None else node
-        flag = ctx.value(node.test)
+        if "accelerator" in ctx.code(node):
+            return
         ctx.report(
             self,
             tie,
             "CUDA or the CPU: any other accelerator is lost without an error",
             symbol=_AVAILABLE,
             claims=(side, *availability_calls(node.test, ctx)),
-            fix=lambda fix: self._fix(fix, node, side, value, outer, flag),
+            fix=lambda fix: self._fix(fix, node, side, value, outer),
             title="Select the accelerator that is there",
         )
 
@@ -219,9 +276,10 @@ class CudaOrCpu(Rule):
         side: cst.BaseExpression,
         value: Value,
         outer: cst.Call | None,
-        flag: Value,
     ) -> None:
         ctx = fix.ctx
+        if any(device_text(n) is not None for n in walk(node.test)):
+            raise CannotFix("the condition compares devices")
         calls = availability_calls(node.test, ctx)
         asks_only = len(calls) == 1 and calls[0] is node.test
         if outer is not None and asks_only and side is node.body and device_text(node.orelse) is not None:
@@ -231,9 +289,8 @@ class CudaOrCpu(Rule):
             fix.replace(outer, here.device if index is None else here.indexed(index))
             return
         new = _accelerator(fix, side, value)
-        if calls:
-            _widen(fix, node.test, ctx)
-        elif flag.kind is not Kind.FLAG:
+        _widen(fix, node.test, ctx)
+        if not _implied(node.test, side is node.body, ctx):
             fix.unsafe()
             fallback = '"cpu"' if value.kind is Kind.TEXT else f'{fix.name("torch")}.device("cpu")'
             new = fix.spelling().guarded(new, fallback)
@@ -271,6 +328,11 @@ class CudaOrCpu(Rule):
         chosen: list[tuple[cst.BaseExpression, Value]],
     ) -> None:
         ctx = fix.ctx
+        if not _implied(node.test, suite is node.body, ctx):
+            raise CannotFix("the device is chosen without CUDA too")
+        asked = {id(call) for call in availability_calls(node.test, ctx)}
+        if _asks_more(node.test, asked, ctx):
+            raise CannotFix("the condition asks for CUDA in another way too")
         literals = {id(v) for v, _ in chosen}
         rest = [s for s in suite.body if not any(id(n) in literals for n in walk(s))]
         if mentions_cuda(rest, ctx):
@@ -280,6 +342,17 @@ class CudaOrCpu(Rule):
         _widen(fix, node.test, ctx)
         for expression, value in chosen:
             fix.replace(expression, _accelerator(fix, expression, value))
+
+
+def _asks_more(test: cst.BaseExpression, asked: set[int], ctx: Context) -> bool:
+    """Does a condition ask for CUDA, or for NVIDIA's libraries, beside the calls `asked`?"""
+    if id(test) in asked:
+        return False
+    if isinstance(test, cst.BooleanOperation):
+        return _asks_more(test.left, asked, ctx) or _asks_more(test.right, asked, ctx)
+    if isinstance(test, cst.UnaryOperation):
+        return _asks_more(test.expression, asked, ctx)
+    return mentions_cuda([test], ctx)
 
 
 def _assigned(suite: cst.BaseSuite, ctx: Context) -> Iterator[tuple[cst.BaseExpression, Value]]:
@@ -360,6 +433,18 @@ class CudaAvailable(Rule):
             None,
             id="kernel-behind-it",
         ),
+        Bad('import torch\n\nprint(f"CUDA: {torch.cuda.is_available()}")\n', None, id="printed-about-cuda"),
+        Bad(
+            'import torch\n\nfacts = {"cuda_available": torch.cuda.is_available()}\n',
+            None,
+            id="entry-about-cuda",
+        ),
+        Bad("import torch\n\nassert torch.cuda.is_available(), 'Megatron needs CUDA'\n", None, id="asserted"),
+        Bad(
+            "import torch\n\nif not torch.cuda.is_available():\n    raise RuntimeError('needs an NVIDIA GPU')\n",
+            None,
+            id="refusal-about-cuda",
+        ),
         Bad(
             "import torch\n\nif not torch.cuda.is_available():\n    raise SystemExit('needs a GPU')\n",
             "import torch\n\nif not torch.accelerator.is_available():\n    raise SystemExit('needs a GPU')\n",
@@ -373,6 +458,18 @@ class CudaAvailable(Rule):
             "loader = DataLoader([1], pin_memory=torch.accelerator.is_available())\n",
             run="len(loader)",
             id="pin-memory",
+        ),
+        Bad(
+            "import torch\n\nempty = getattr(torch.cuda, 'empty_cache', None)\n"
+            "if torch.cuda.is_available():\n    empty()\n",
+            None,
+            id="looked-up",
+        ),
+        Bad(
+            "import torch\n\nprobes = [torch.cuda.is_available]\n",
+            "import torch\n\nprobes = [torch.accelerator.is_available]\n",
+            Applicability.UNSAFE,
+            id="function",
         ),
         Bad(
             "import torch\n\n\ndef side():\n    s = None\n    if torch.cuda.is_available():\n"
@@ -392,6 +489,12 @@ class CudaAvailable(Rule):
         Good("from numba import cuda\n\ncuda.is_available()\n", "numba's"),
         Good("'torch.cuda.is_available()'\n", "prose"),
         Good("import torch\n\ntorch.backends.mps.is_available()\n"),
+        Good("import torch\n\ntorch.xpu.is_available()\n", "another vendor's"),
+        Good("import torch\n\nprint(torch.accelerator.is_available())  # cuda or other\n"),
+        Good("import cupy\n\ncupy.cuda.is_available()\n", "not torch"),
+        Good("from torch import cuda\n", "an import alone"),
+        Good("import torch\n\ntorch.cuda.is_available = print\n", "a patch has its own rule"),
+        Good("import torch\n\nok = torch.cuda.nccl.is_available([])\n", "asked of something else"),
         Good("import torch\n\ntorch.distributed.is_available()\n"),
         Good("import torch\n\nif torch.cuda.is_available():\n    torch.cuda.nvtx.range_push('a')\n",
              "a mark for NVIDIA's profiler, which others don't miss"),
@@ -407,33 +510,69 @@ class CudaAvailable(Rule):
         if guards_markers(node, ctx):
             ctx.claim(node)
             return
+        shown = self._only_shown(ctx)
         ctx.report(
             self,
             node,
-            "what follows from `torch.cuda.is_available()` is skipped on other accelerators",
+            "only CUDA is mentioned: other accelerators go unsaid"
+            if shown
+            else "what follows from `torch.cuda.is_available()` is skipped on other accelerators",
             symbol=_AVAILABLE,
-            fix=lambda fix: self._fix(fix, node, ctx),
+            fix=lambda fix: self._fix(fix, node, ctx, shown),
             title="Ask for any accelerator",
+            category=Category.POTENTIAL if shown else None,
         )
 
-    def _fix(self, fix: FixBuilder, node: cst.Call, ctx: Context) -> None:
+    def _fix(self, fix: FixBuilder, node: cst.Call, ctx: Context, shown: bool) -> None:
         new = fix.is_available()
-        if not self._only_shown(ctx) and not self._guards_portable(node, ctx):
+        if shown:
+            if _says_cuda(ctx):
+                raise CannotFix("the text is about CUDA")
+        elif not self._pins(ctx) and not self._guards_portable(node, ctx):
             fix.unsafe()
         if "float64" in ctx.index.text or ".double()" in ctx.index.text:
             fix.unsafe()
         fix.replace(node, new)
 
+    def visit_Attribute(self, node: cst.Attribute, ctx: Context) -> None:
+        if node.attr.value != "is_available" or isinstance(ctx.parent, (cst.Attribute, cst.Call)):
+            return
+        if ctx.is_claimed(node) or not is_read(node, ctx) or ctx.qualified(node) != _AVAILABLE:
+            return
+
+        def rename(fix: FixBuilder) -> None:
+            fix.unsafe()
+            fix.is_available()
+            fix.replace(node, fix.name("torch.accelerator.is_available"))
+
+        ctx.report(
+            self,
+            node,
+            "what follows from `torch.cuda.is_available()` is skipped on other accelerators",
+            symbol=_AVAILABLE,
+            fix=rename,
+            title="Ask for any accelerator",
+        )
+
+    def _pins(self, ctx: Context) -> bool:
+        """Given to `pin_memory=`."""
+        arg = ctx.parent
+        return isinstance(arg, cst.Arg) and arg.keyword is not None and arg.keyword.value == "pin_memory"
+
     def _only_shown(self, ctx: Context) -> bool:
-        """Printed, logged, or given to `pin_memory=`."""
+        """Printed or logged, or the value of an entry whose key is about CUDA."""
         for above in reversed(ctx.ancestors):
-            if isinstance(above, cst.Arg) and above.keyword is not None:
-                return above.keyword.value == "pin_memory"
+            if isinstance(above, cst.DictElement):
+                return bool(_ABOUT_CUDA.search(string_value(above.key) or ""))
+            if isinstance(above, (cst.Arg, cst.FormattedStringExpression, cst.FormattedString)):
+                if isinstance(above, cst.Arg) and above.keyword is not None:
+                    return False
+                continue
             if isinstance(above, cst.Call):
-                func = above.func
-                name = func.attr.value if isinstance(func, cst.Attribute) else getattr(func, "value", "")
-                return name in ("print", "info", "debug", "warning")
-            if isinstance(above, (cst.BaseSmallStatement, cst.BaseCompoundStatement)):
+                if last_word(above.func) in ("str", "format"):
+                    continue
+                return bool(_SHOWS.search(last_word(above.func)))
+            if not isinstance(above, cst.BinaryOperation):
                 return False
         return False
 
@@ -456,12 +595,18 @@ class CudaAvailable(Rule):
                 if mentions_cuda([above.body, above.orelse], ctx):
                     raise CannotFix("the expression holds other ties")
                 return False
+            if isinstance(above, cst.Assert) and below is above.test:
+                if above.msg is not None and _text_about_cuda(above.msg):
+                    raise CannotFix("the message asks for CUDA")
+                return False
             if isinstance(above, cst.If) and below is above.test:
                 suites: list[cst.CSTNode] = [above.body]
                 if isinstance(above.orelse, cst.Else):
                     suites.append(above.orelse)
                 if mentions_cuda(suites, ctx):
                     raise CannotFix("the block holds ties to CUDA")
+                if _asks_for_cuda(above.body):
+                    raise CannotFix("the message asks for CUDA")
                 return not _refuses(above.body) and not uses_own_module(suites, ctx)
             return False
         return False
@@ -474,3 +619,24 @@ def _refuses(suite: cst.BaseSuite) -> bool:
         or (isinstance(n, cst.Call) and (getattr(n.func, "value", "") in ("exit", "quit")))
         for n in walk(suite)
     )
+
+
+def _text_about_cuda(node: cst.CSTNode) -> bool:
+    """Does a text below `node` say CUDA or NVIDIA?"""
+    return any(
+        isinstance(n, (cst.SimpleString, cst.FormattedStringText)) and _ABOUT_CUDA.search(n.value)
+        for n in walk(node)
+    )
+
+
+def _asks_for_cuda(suite: cst.BaseSuite) -> bool:
+    """Does the block refuse to go on, with a message that says CUDA or NVIDIA?"""
+    return any(isinstance(n, cst.Raise) and _text_about_cuda(n) for n in walk(suite))
+
+
+def _says_cuda(ctx: Context) -> bool:
+    """Does the call or entry that shows the answer say CUDA?"""
+    for above in reversed(ctx.ancestors):
+        if isinstance(above, (cst.BaseSmallStatement, cst.DictElement)):
+            return _text_about_cuda(above)
+    return False
