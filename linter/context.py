@@ -17,6 +17,7 @@ from uncuda.findings import Category, Edit, Outcome, Target, TorchVersion
 from uncuda.fixes.builder import CannotFix, FixBuilder, PendingFix, TooOld
 from uncuda.flow import Flow, Value
 from uncuda.guards import Guard, Surroundings, guard_of
+from uncuda.others import own_branches
 from uncuda.source import Lines
 from uncuda.walk import children, walk
 
@@ -261,9 +262,15 @@ class Context:
             self.claim(other, deep=True)
         if self.options.codes is not None and rule.code not in self.options.codes:
             return False
+        told = dict(self.outcomes(symbol, node) if outcomes is None else outcomes)
+        # What has a branch of its own is handled; the branch for CUDA devices is then right as it stands.
+        handled, cuda_side = own_branches(self)
+        for target in Target if cuda_side else handled:
+            if told.get(target) not in (None, Outcome.WORKS):
+                told[target] = Outcome.HARMLESS
         pending: PendingFix | None = None
         fix_needs: TorchVersion | None = None
-        if fix is not None and not self.in_script():
+        if fix is not None and not cuda_side and not self.in_script():
             builder = FixBuilder(self, node, title or rule.summary())
             mark = self.devices.mark()
             try:
@@ -278,7 +285,7 @@ class Context:
                 node,
                 message,
                 symbol,
-                self.outcomes(symbol, node) if outcomes is None else outcomes,
+                told,
                 pending,
                 category,
                 fix_needs,

@@ -11,9 +11,9 @@ from uncuda.context import Context
 from uncuda.findings import Category
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.flow import Kind, Value, Which, argument, device_text, string_value
+from uncuda.others import handles_others, names_others
 from uncuda.portable import mentions_cuda
 from uncuda.rules._literals import cuda_object, cuda_text, in_cuda_class, names_device
-from uncuda.rules._others import handles_others, names_others
 from uncuda.rules.base import Applicability, Bad, Good, Rule
 from uncuda.walk import walk
 

@@ -9,9 +9,9 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.flow import argument
+from uncuda.others import names_others
 from uncuda.portable import mentions_cuda
 from uncuda.rules._calls import last_word
-from uncuda.rules._others import names_others
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
 from uncuda.walk import walk
 

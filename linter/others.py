@@ -3,28 +3,81 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from uncuda.context import Context
+from uncuda.findings import Target
 from uncuda.flow import string_value
 from uncuda.guards import leaves
 from uncuda.walk import walk
 
-_OTHERS = frozenset("xpu npu mps hpu mlu musa xla mtia privateuseone gaudi tpu xm maia gcu sdaa".split())
+if TYPE_CHECKING:
+    from uncuda.context import Context
+
+_TARGETS = {
+    "xpu": Target.XPU,
+    "npu": Target.ASCEND,
+    "mps": Target.MPS,
+    "hpu": Target.HPU,
+    "gaudi": Target.HPU,
+    "mlu": Target.MLU,
+    "musa": Target.MUSA,
+    "xla": Target.XLA,
+    "xm": Target.XLA,
+    "tpu": Target.XLA,
+}
+_OTHERS = frozenset({*_TARGETS, "mtia", "privateuseone", "maia", "gcu", "sdaa"})
 
 
 def names_others(node: cst.CSTNode) -> bool:
     """Is there a text, a name or an attribute in `node` that stands for another accelerator?"""
+    return next(_named(node), None) is not None
+
+
+def _named(node: cst.CSTNode) -> Iterator[str]:
     for item in walk(node):
         if isinstance(item, cst.SimpleString):
-            if (string_value(item) or "").partition(":")[0] in _OTHERS:
-                return True
+            name = (string_value(item) or "").partition(":")[0]
         elif isinstance(item, (cst.Name, cst.Attribute)):
-            name = item.value if isinstance(item, cst.Name) else item.attr.value
-            if name.removeprefix("is_").removesuffix("_available") in _OTHERS:
-                return True
+            word = item.value if isinstance(item, cst.Name) else item.attr.value
+            name = word.removeprefix("is_").removesuffix("_available")
+        else:
+            continue
+        if name in _OTHERS:
+            yield name
+
+
+def _names_cuda(node: cst.CSTNode) -> bool:
+    """Is a device compared with CUDA in `node`: by its text, or by is_cuda?"""
+    for item in walk(node):
+        if isinstance(item, cst.SimpleString) and (string_value(item) or "").partition(":")[0] == "cuda":
+            return True
+        if isinstance(item, cst.Attribute) and item.attr.value == "is_cuda":
+            return True
     return False
+
+
+def own_branches(ctx: Context) -> tuple[frozenset[Target], bool]:
+    """The targets that have a branch of their own in the `if` chains around the place at hand; and whether the place
+    is in the branch for CUDA devices of a chain that has one for another accelerator than a Mac's."""
+    targets: set[Target] = set()
+    cuda_side = False
+    path = ctx.ancestors
+    for depth in range(len(path) - 1, -1, -1):
+        above = path[depth]
+        if isinstance(above, (cst.FunctionDef, cst.ClassDef, cst.Lambda)):
+            break
+        if not isinstance(above, (cst.If, cst.IfExp)):
+            continue
+        here = path[depth + 1] if depth + 1 < len(path) else None
+        named = {
+            n for item in _chain(above, path[:depth]) if item.body is not here for n in _named(item.test)
+        }
+        targets |= {_TARGETS[name] for name in named if name in _TARGETS}
+        if named - {"mps"} and here is above.body and _names_cuda(above.test):
+            cuda_side = True
+    return frozenset(targets), cuda_side
 
 
 def handles_others(node: cst.CSTNode, ctx: Context) -> bool:
