@@ -264,7 +264,7 @@ class Context:
             return False
         told = dict(self.outcomes(symbol, node) if outcomes is None else outcomes)
         # What has a branch of its own is handled; the branch for CUDA devices is then right as it stands.
-        handled, cuda_side = own_branches(self)
+        handled, cuda_side = own_branches([*self.parent_of(node)[1], node])
         for target in Target if cuda_side else handled:
             if told.get(target) not in (None, Outcome.WORKS):
                 told[target] = Outcome.HARMLESS

@@ -58,12 +58,11 @@ def _names_cuda(node: cst.CSTNode) -> bool:
     return False
 
 
-def own_branches(ctx: Context) -> tuple[frozenset[Target], bool]:
-    """The targets that have a branch of their own in the `if` chains around the place at hand; and whether the place
+def own_branches(path: list[cst.CSTNode]) -> tuple[frozenset[Target], bool]:
+    """The targets that have a branch of their own in the `if` chains around the last node of `path`; and whether that
     is in the branch for CUDA devices of a chain that has one for another accelerator than a Mac's."""
     targets: set[Target] = set()
     cuda_side = False
-    path = ctx.ancestors
     for depth in range(len(path) - 1, -1, -1):
         above = path[depth]
         if isinstance(above, (cst.FunctionDef, cst.ClassDef, cst.Lambda)):
