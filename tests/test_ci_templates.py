@@ -69,7 +69,7 @@ def test_gitlab() -> None:
 def test_gitlab_job_runs(tmp_path: Path) -> None:
     job = yaml.safe_load((ROOT / "ci/gitlab.yml").read_text())["uncuda"]
     (tmp_path / "a.py").write_text(TIE)
-    bin_ = _bin(tmp_path)
+    bin_ = _bin(tmp_path / "runner")  # a folder called uncuda here would be taken for the package
     environment = {
         **os.environ,
         **job["variables"],
