@@ -318,6 +318,13 @@ class Context:
                 all(b.kind == "import" for b in found[1]) and self._is_bound_by_now(module, found[0])
             ):
                 return module
+        scope: Scope | None = self.scope
+        while scope is not None and scope is not self.module:
+            for name, bindings in scope.bindings().items():
+                if any(b.kind == "import" and b.target == module for b in bindings):
+                    if flow.qualified(cst.Name(name)) == module and self._is_bound_by_now(name, scope):
+                        return name
+            scope = scope.parent
         for name, target in self.index.aliases.items():
             if target == module and flow.qualified(cst.Name(name)) == module:
                 if self._is_bound_by_now(name, self.module):
