@@ -83,6 +83,13 @@ class CudaDeviceInfo(Rule):
             id="memory",
         ),
         Bad(
+            "import torch\n\nprops = torch.cuda.get_device_properties('cuda')\n",
+            "import torch\n\nprops = torch.get_device_module().get_device_properties(None)\n",
+            Applicability.UNSAFE,
+            floor=(2, 5),
+            id="before-2.6",
+        ),
+        Bad(
             "import torch\n\nprops = torch.cuda.get_device_properties(0)\n",
             "import torch\n\nprops = torch.get_device_module().get_device_properties(0)\n",
             Applicability.UNSAFE,
@@ -149,11 +156,20 @@ class CudaDeviceInfo(Rule):
                     fix.unsafe()
             fix.replace(node.func, f"{device_module(fix)}.{name}")
             if arguments is not None:
-                fix.arguments(node, arguments)
+                fix.arguments(node, arguments or self._current(fix, name))
             return
         if not is_shown(fix.ctx):
             fix.unsafe()
         on_module(fix, node, name, fix.device_type(), arguments=arguments)
+
+    def _current(self, fix: FixBuilder, name: str) -> str:
+        """What stands for the current device: properties had to be asked of one before torch 2.6."""
+        if name != "get_device_properties":
+            return ""
+        if not fix.has((2, 6)):
+            return "None"
+        fix.needs((2, 6))
+        return ""
 
 
 def _asks_capability(ctx: Context) -> bool:

@@ -580,6 +580,7 @@ class PinMemory(Rule):
         Good(
             "import torch\n\nif torch.cuda.is_available():\n    x = torch.ones(2).pin_memory()\n", "guarded"
         ),
+        Good("def start(region):\n    region.pin_memory()\n", "pins itself, so it is no tensor"),
         Good("cfg = {'pin_memory': True}\n", "a dict key"),
         Good("parser.add_argument('--pin_memory', action='store_true')\n", "an option"),
     )
@@ -601,6 +602,9 @@ class PinMemory(Rule):
     def _method(self, node: cst.Call, receiver: cst.BaseExpression, ctx: Context) -> None:
         value = ctx.value(receiver)
         if node.args or value.kind in (Kind.OBJECT, Kind.MODULE) or is_guarded(ctx, node):
+            return
+        # A tensor's gives back another tensor: who doesn't take it has something else.
+        if isinstance(ctx.parent, cst.Expr) and value.kind is not Kind.TENSOR:
             return
         function = ctx.function
         if function is not None and function.name.value == "pin_memory":

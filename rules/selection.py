@@ -10,6 +10,7 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.flow import Kind, Value, argument, device_text, indexed_cuda_text, string_value
+from uncuda.others import among_others, handles_others, names_others
 from uncuda.portable import mentions_cuda, uses_own_module
 from uncuda.rules._calls import is_read, last_word
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
@@ -18,6 +19,7 @@ from uncuda.walk import walk
 
 _AVAILABLE = "torch.cuda.is_available"
 _ABOUT_CUDA = re.compile(r"cuda|nvidia", re.I)
+_ROCM = re.compile(r"(?<![a-z])(?:hip|rocm)", re.I)
 _SHOWS = re.compile(r"print|\A(?:info|debug|warning|warn|error|log|write|echo|append_row)\Z")
 _TYPE = "torch.accelerator.current_accelerator().type"
 _SELECT = (
@@ -226,6 +228,8 @@ class CudaOrCpu(Rule):
              'else "cuda"\n', "for the torch that has no torch.accelerator"),
         Good('import torch\n\nn = 1 if torch.cuda.is_available() else "cpu"\n', "no device"),
         Good('x = "cuda" if flag else "rocm"\n', "vendors, not devices"),
+        Good('x = "hip" if a else ("cuda" if b else "cpu")\n', "vendors, not devices"),
+        Good("""key = f"{'cuda' if gpu else 'cpu'}_time_total"\n""", "part of a word"),
         Good('label = "cuda" if flag else "CUDA toolkit"\n', "neither side is another device"),
         Good('d = {"cuda": 1} if flag else {}\n', "a dict key"),
         Good('x = "cpu" if flag else "mps"\n'),
@@ -248,7 +252,7 @@ class CudaOrCpu(Rule):
             return
         outer = self._device_call(node, ctx)
         tie = outer if outer is not None else node
-        if "accelerator" in ctx.code(node):
+        if "accelerator" in ctx.code(node) or _names_vendors(node, ctx):
             return
         ctx.report(
             self,
@@ -342,6 +346,23 @@ class CudaOrCpu(Rule):
         _widen(fix, node.test, ctx)
         for expression, value in chosen:
             fix.replace(expression, _accelerator(fix, expression, value))
+
+
+def _names_vendors(node: cst.IfExp, ctx: Context) -> bool:
+    """Is the text part of a longer word (f"{'cuda' if …}_time"), or is one of the choices ROCm by its name?"""
+    top: cst.CSTNode = node
+    for above in reversed(ctx.ancestors):
+        if isinstance(above, cst.FormattedString):
+            at = next(
+                (i for i, part in enumerate(above.parts) if getattr(part, "expression", None) is top), 0
+            )
+            rest = above.parts[at + 1 : at + 2]
+            return at > 0 or (bool(rest) and not getattr(rest[0], "value", "").startswith(":"))
+        if isinstance(above, (cst.IfExp, cst.FormattedStringExpression)):
+            top = above if isinstance(above, cst.IfExp) else top
+            continue
+        break
+    return any(string_value(n) in ("hip", "rocm") for n in walk(top) if isinstance(n, cst.SimpleString))
 
 
 def _asks_more(test: cst.BaseExpression, asked: set[int], ctx: Context) -> bool:
@@ -466,6 +487,23 @@ class CudaAvailable(Rule):
             id="looked-up",
         ),
         Bad(
+            "import torch\n\n\ndef f():\n    with_cuda = torch.cuda.is_available()\n"
+            "    with_xpu = torch.xpu.is_available()\n    return with_cuda, with_xpu\n",
+            None,
+            id="beside-others",
+        ),
+        Bad(
+            "import torch\n\n\ndef f():\n    if torch.cuda.is_available():\n        return 2\n"
+            "    elif torch.backends.mps.is_available():\n        return 1\n    return 0\n",
+            None,
+            id="one-by-one",
+        ),
+        Bad(
+            "import torch\n\nnvidia = torch.version.hip is None and torch.cuda.is_available()\n",
+            None,
+            id="not-amd",
+        ),
+        Bad(
             "import torch\n\nprobes = [torch.cuda.is_available]\n",
             "import torch\n\nprobes = [torch.accelerator.is_available]\n",
             Applicability.UNSAFE,
@@ -490,6 +528,9 @@ class CudaAvailable(Rule):
         Good("'torch.cuda.is_available()'\n", "prose"),
         Good("import torch\n\ntorch.backends.mps.is_available()\n"),
         Good("import torch\n\ntorch.xpu.is_available()\n", "another vendor's"),
+        Good("import torch\n\nn = torch.accelerator.device_count()  # cuda or other\n"),
+        Good("'cuda' in torch.__version__\n", "text"),
+        Good("import torch\n\n\ndef is_available():\n    return True\n\n\nis_available()  # cuda\n", "one's own"),
         Good("import torch\n\nprint(torch.accelerator.is_available())  # cuda or other\n"),
         Good("import cupy\n\ncupy.cuda.is_available()\n", "not torch"),
         Good("from torch import cuda\n", "an import alone"),
@@ -511,6 +552,15 @@ class CudaAvailable(Rule):
             ctx.claim(node)
             return
         shown = self._only_shown(ctx)
+        if handles_others(node, ctx) or among_others(ctx) or _beside_others(ctx):
+            ctx.report(
+                self,
+                node,
+                "accelerators are asked for one by one: those that aren't named are passed over",
+                symbol=_AVAILABLE,
+                category=Category.POTENTIAL,
+            )
+            return
         ctx.report(
             self,
             node,
@@ -583,6 +633,8 @@ class CudaAvailable(Rule):
             above, below = path[depth], path[depth + 1]
             if isinstance(above, (cst.BooleanOperation, cst.UnaryOperation)):
                 parts = [above.left, above.right] if isinstance(above, cst.BooleanOperation) else []
+                if any(_ROCM.search(ctx.code(p)) for p in parts if p is not below):
+                    raise CannotFix("the condition tells NVIDIA from AMD")
                 if mentions_cuda([p for p in parts if p is not below], ctx):
                     raise CannotFix("the condition asks for CUDA in another way too")
                 continue
@@ -639,4 +691,25 @@ def _says_cuda(ctx: Context) -> bool:
     for above in reversed(ctx.ancestors):
         if isinstance(above, (cst.BaseSmallStatement, cst.DictElement)):
             return _text_about_cuda(above)
+    return False
+
+
+def _beside_others(ctx: Context) -> bool:
+    """Is another accelerator asked for in the same statement of a function, or in the one before or after?"""
+    if ctx.function is None:
+        return False
+    for depth in range(len(ctx.ancestors) - 1, -1, -1):
+        above = ctx.ancestors[depth]
+        if isinstance(above, cst.FunctionDef):
+            return False
+        if isinstance(above, cst.IndentedBlock) and depth + 1 < len(ctx.ancestors):
+            here = next((i for i, s in enumerate(above.body) if s is ctx.ancestors[depth + 1]), 0)
+            near = [
+                s for s in above.body[max(0, here - 1) : here + 2] if isinstance(s, cst.SimpleStatementLine)
+            ]
+            return any(
+                isinstance(n, cst.Call) and "available" in last_word(n.func) and names_others(n.func)
+                for s in near
+                for n in walk(s)
+            )
     return False
