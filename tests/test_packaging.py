@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -77,6 +78,23 @@ def test_a_wheel_holds_every_file(wheel: Path) -> None:
     assert packed == set(sources())
     assert "uncuda/py.typed" in packed
     assert "uncuda/rules/knowledge/torch_api.json" in packed
+
+
+def test_a_source_archive_holds_every_tracked_file(tmp_path: Path) -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    tracked = [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+    for name in tracked:
+        (tmp_path / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / "tree" / name)
+    done = run(
+        "-c", "from setuptools import build_meta; build_meta.build_sdist('dist')", cwd=tmp_path / "tree"
+    )
+    assert done.returncode == 0, done.stderr
+    [built] = (tmp_path / "tree" / "dist").glob("*.tar.gz")
+    with tarfile.open(built) as archive:
+        packed = {name.partition("/")[2] for name in archive.getnames()}
+    of_git_alone = {".ci/run", ".gitignore"}
+    assert set(tracked) - packed == of_git_alone
 
 
 def test_a_wheel_says_what_it_is(wheel: Path) -> None:
