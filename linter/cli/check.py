@@ -41,6 +41,10 @@ def run(arguments: Namespace) -> int:
         outputs = _outputs(arguments)
         _refuse_contradictions(arguments)
         refuse_contradictions(arguments)
+        if arguments.watch:
+            from uncuda.cli.watch import watch
+
+            return watch(arguments.paths or ["."], lambda: _run(arguments, outputs))
         return _run(arguments, outputs)
     except (UsageError, RatchetError, SettingsError) as error:
         warn(f"uncuda: error: {error}")
@@ -83,6 +87,10 @@ def _refuse_contradictions(arguments: Namespace) -> None:
         raise UsageError("--stdin-filename goes with - (standard input)")
     if arguments.add_ignore is not None and paths == ["-"]:
         raise UsageError("--add-ignore needs files; it can't be used with -")
+    if arguments.watch and (
+        arguments.fix or arguments.diff or arguments.add_ignore is not None or paths == ["-"]
+    ):
+        raise UsageError("--watch only reports: it can't be used with --fix, --diff, --add-ignore or -")
     if arguments.quiet and arguments.verbose:
         raise UsageError("--quiet and --verbose exclude each other")
 

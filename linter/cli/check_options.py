@@ -142,6 +142,9 @@ def check_parser() -> ArgumentParser:
         metavar="FORMAT=PATH",
         help="write a report in FORMAT to PATH, beside what is printed; can be given more than once",
     )
+    output.add_argument(
+        "--watch", action="store_true", help="check again whenever a file changes, until Ctrl-C"
+    )
     output.add_argument("--statistics", action="store_true", help="only count findings by rule")
     output.add_argument("--show-files", action="store_true", help="list the files that would be checked")
     output.add_argument(
