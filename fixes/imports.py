@@ -6,12 +6,16 @@ import ast
 import re
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 
+from uncuda.ast_bindings import nested_suites
 from uncuda.findings import Edit
 from uncuda.fixes.apply import apply
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
-_TYPE = re.compile(r"[\w.]+|[\w.\[\](),|\s'\"]*[\[|][\w.\[\](),|\s'\"]*")
+_TYPING = frozenset({"cast", "assert_type", "TypeVar", "NewType", "ForwardRef", "NamedTuple", "TypedDict"})
+_GENERIC = frozenset({"list", "dict", "set", "frozenset", "tuple", "type"})
+_MARKER = re.compile(r"#\s*(?:noqa|type:|py|mypy|isort|fmt|pragma|uncuda|ruff|flake8|nosec|nopy)", re.I)
 _IMPORT_WORD = re.compile(r"^[ \t]*(?:import|from)\b", re.M)
 
 
@@ -19,25 +23,23 @@ def drop_unused(before: str, after: str) -> str:
     """`after` without the import names that `before` used and `after` doesn't.
 
     A name is kept when it was unused already, is listed in `__all__`, is imported with a redundant alias
-    (`import x as x`, a re-export), or stands in a statement that shares its line or holds a comment.
+    (`import x as x`, a re-export), or stands in a statement that shares its line or has a comment for a tool.
     """
     if before == after or not _IMPORT_WORD.search(after):
         return after
     old, new = _parse(before), _parse(after)
     if old is None or new is None:
         return after
-    used_before, used_now = _used(old), _used(new)
-    gone = used_before - used_now
-    if not gone:
+    one, other = list(_scopes(old)), list(_scopes(new))
+    if [scope.name for scope in one] != [scope.name for scope in other]:
         return after
     edits: list[Edit] = []
-    starts = _line_starts(after)
-    for body in _bodies(new):
-        for stmt in body:
-            if isinstance(stmt, (ast.Import, ast.ImportFrom)):
-                edit = _shrink(after, stmt, gone, len(body) == 1, starts)
-                if edit is not None:
-                    edits.append(edit)
+    for was, now in zip(one, other, strict=True):
+        gone = was.used - now.used
+        if gone:
+            shrinker = _Shrinker(after, gone)
+            for suite in _suites_with_imports(now.body):
+                edits.extend(shrinker.suite(suite, suite is new.body))
     fixed = apply(after, edits)
     return fixed if _parse(fixed) is not None else after
 
@@ -51,44 +53,103 @@ def _parse(text: str) -> ast.Module | None:
         return None
 
 
-def _used(tree: ast.Module) -> set[str]:
-    """Names that are read, and those in text that may be an annotation or an entry of `__all__` (an attribute that is
-    asked for by name, as in `hasattr(x, "name")`, is neither, nor is prose)."""
-    used: set[str] = set()
-    other: set[ast.AST] = set()
-    # ast.walk gives a node before what is in it.
-    for node in ast.walk(tree):
-        match node:
-            case ast.Name():
-                used.add(node.id)
-            case ast.Call(func=ast.Name(id="hasattr" | "getattr")):
-                other.update(node.args[1:2])
-            case ast.Expr(value=ast.Constant() as text):
-                other.add(text)
-            case ast.JoinedStr():
-                other.update(node.values)
-            case ast.Constant(value=str(text)) if node not in other:
-                used.update(_names_in(text))
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass
+class _Scope:
+    """A module or a function: its statements, and the names that it and the functions in it take from it or from
+    around it."""
+
+    name: str
+    body: list[ast.stmt]
+    used: set[str]
+    bound: set[str]
+
+
+def _scopes(tree: ast.Module) -> Iterator[_Scope]:
+    """The module and all functions in it, in the order of the text."""
+    found: list[_Scope] = []
+    _read_scope(tree, found)
+    yield from found
+
+
+def _read_scope(node: ast.Module | _Function, found: list[_Scope]) -> _Scope:
+    scope = _Scope("" if isinstance(node, ast.Module) else node.name, node.body, set(), set())
+    found.append(scope)
+    stack: list[ast.AST] = list(reversed(node.body))
+    if isinstance(node, _Function):
+        args = node.args
+        for arg in (*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg):
+            if arg is not None:
+                scope.bound.add(arg.arg)
+    while stack:
+        item = stack.pop()
+        for place in _of_types(item):
+            for inner in ast.walk(place):
+                if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
+                    scope.used.update(_NAME.findall(inner.value))
+        match item:
+            case ast.Name(id=name, ctx=ast.Load()):
+                scope.used.add(name)
+            case ast.Name(id=name):
+                scope.bound.add(name)
+                scope.used.add(name)
+            case ast.Import() | ast.ImportFrom():
+                scope.bound.update(a.asname or a.name.split(".")[0] for a in item.names)
+            case ast.Global() | ast.Nonlocal():
+                scope.used.update(item.names)
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                inside = _read_scope(item, found)
+                scope.used |= inside.used - inside.bound
+                args = item.args
+                told = [a.annotation for a in ast.walk(args) if isinstance(a, ast.arg)]
+                outside = (*item.decorator_list, *args.defaults, *args.kw_defaults, *told, item.returns)
+                stack.extend(part for part in outside if part is not None)
+                continue
             case _:
                 pass
-    return used
+        stack.extend(reversed(list(ast.iter_child_nodes(item))))
+    return scope
 
 
-def _names_in(text: str) -> Iterator[str]:
-    """The names in a text that reads as a type (`Optional[torch.Tensor]`)."""
-    if len(text) < 1000 and _TYPE.fullmatch(text):
-        yield from _NAME.findall(text)
+def _of_types(node: ast.AST) -> Iterator[ast.expr]:
+    """What in a node is read as a type, or as a list of names, text in it included."""
+    match node:
+        case ast.AnnAssign():
+            yield node.annotation
+            if node.value is not None and _is_all(node.target):
+                yield node.value
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            told = [node.returns, *(a.annotation for a in ast.walk(node.args) if isinstance(a, ast.arg))]
+            yield from (t for t in told if t is not None)
+        case ast.Assign(targets=[target], value=value) | ast.AugAssign(target=target, value=value):
+            if _is_all(target):
+                yield value
+        case ast.Call(func=ast.Attribute(value=owner), args=args) if _is_all(owner):
+            yield from args
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=args, keywords=keywords):
+            if name in _TYPING:
+                yield from (*args, *(k.value for k in keywords))
+        case ast.Subscript(value=ast.Name(id=name) | ast.Attribute(attr=name), slice=inner):
+            if name[:1].isupper() or name in _GENERIC:
+                yield inner
+        case _:
+            pass
 
 
-def _bodies(tree: ast.Module) -> list[list[ast.stmt]]:
-    """The suites that hold imports at module level, and those of functions."""
-    found: list[list[ast.stmt]] = []
-    for node in ast.walk(tree):
-        for name in ("body", "orelse", "finalbody"):
-            suite = getattr(node, name, None)
-            if isinstance(suite, list) and any(isinstance(s, (ast.Import, ast.ImportFrom)) for s in suite):
-                found.append(suite)
-    return found
+def _is_all(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id == "__all__"
+
+
+def _suites_with_imports(body: list[ast.stmt]) -> Iterator[list[ast.stmt]]:
+    """The suites of a scope that hold imports, classes among them, functions not."""
+    if any(isinstance(stmt, (ast.Import, ast.ImportFrom)) for stmt in body):
+        yield body
+    for stmt in body:
+        if not isinstance(stmt, _Function):
+            for suite in nested_suites(stmt):
+                yield from _suites_with_imports(suite)
 
 
 def _line_starts(text: str) -> list[int]:
@@ -104,62 +165,82 @@ def _offset(text: str, starts: list[int], row: int, column: int) -> int:
     return starts[row - 1] + len(line.encode("utf-8", "surrogatepass")[:column].decode("utf-8", "ignore"))
 
 
-def _shrink(
-    text: str, stmt: ast.Import | ast.ImportFrom, gone: set[str], alone: bool, starts: list[int]
-) -> Edit | None:
-    if isinstance(stmt, ast.ImportFrom) and stmt.module == "__future__":
-        return None
+class _Shrinker:
+    """Takes names out of import statements."""
 
-    def is_gone(alias: ast.alias) -> bool:
+    def __init__(self, text: str, gone: set[str]) -> None:
+        self.text = text
+        self.gone = gone
+        self.starts = _line_starts(text)
+
+    def suite(self, body: list[ast.stmt], top: bool) -> Iterator[Edit]:
+        """The edits for one suite; `top`: it may be empty afterwards."""
+        edits = {id(s): self._shrunk(s) for s in body if isinstance(s, (ast.Import, ast.ImportFrom))}
+        emptied = not top and all((edit := edits.get(id(s))) is not None and not edit.text for s in body)
+        for stmt in body:
+            edit = edits.get(id(stmt))
+            if edit is not None:
+                yield Edit(*self._span(stmt), "pass") if emptied and stmt is body[0] else edit
+
+    def _span(self, stmt: ast.stmt) -> tuple[int, int]:
+        assert stmt.end_lineno is not None and stmt.end_col_offset is not None
+        return (
+            _offset(self.text, self.starts, stmt.lineno, stmt.col_offset),
+            _offset(self.text, self.starts, stmt.end_lineno, stmt.end_col_offset),
+        )
+
+    def _is_gone(self, alias: ast.alias, stmt: ast.Import | ast.ImportFrom) -> bool:
         if alias.name == "*" or alias.asname == alias.name:
             return False
         bound = alias.asname or (alias.name.split(".")[0] if isinstance(stmt, ast.Import) else alias.name)
-        return bound in gone
+        return bound in self.gone
 
-    kept = [a for a in stmt.names if not is_gone(a)]
-    if len(kept) == len(stmt.names):
-        return None
-    assert stmt.end_lineno is not None and stmt.end_col_offset is not None
-    start = _offset(text, starts, stmt.lineno, stmt.col_offset)
-    end = _offset(text, starts, stmt.end_lineno, stmt.end_col_offset)
-    line_start, line_end = starts[stmt.lineno - 1], min(starts[stmt.end_lineno], len(text))
-    before, behind = text[line_start:start].strip(), text[end:line_end].strip()
-    if "#" in text[start:end]:
-        return None
-    if not kept:
-        if before or behind:
+    def _shrunk(self, stmt: ast.Import | ast.ImportFrom) -> Edit | None:
+        if isinstance(stmt, ast.ImportFrom) and stmt.module == "__future__":
             return None
-        if alone:
-            return Edit(start, end, "pass")
-        return Edit(line_start, line_end, "")
-    return _without(text, start, end, stmt, kept, starts)
+        kept = [alias for alias in stmt.names if not self._is_gone(alias, stmt)]
+        if len(kept) == len(stmt.names):
+            return None
+        start, end = self._span(stmt)
+        source = self.text[start:end]
+        if not kept:
+            return None if _MARKER.search(source) else self._removal(stmt, start, end)
+        lines = self._without_lines(source, {_spelled(a) for a in kept}, {_spelled(a) for a in stmt.names})
+        if lines is not None:
+            return Edit(start, end, lines)
+        if "#" in source:
+            return None
+        head = source.partition("import")[0]
+        return Edit(start, end, f"{head}import {', '.join(map(_spelled, kept))}")
+
+    def _removal(self, stmt: ast.stmt, start: int, end: int) -> Edit | None:
+        """The statement goes with its lines and the comment behind it, which was about it."""
+        assert stmt.end_lineno is not None
+        first, last = self.starts[stmt.lineno - 1], min(self.starts[stmt.end_lineno], len(self.text))
+        before, behind = self.text[first:start].strip(), self.text[end:last].strip()
+        if before or (behind and not behind.startswith("#")) or _MARKER.search(behind):
+            return None
+        return Edit(first, last, "")
+
+    def _without_lines(self, source: str, kept: set[str], names: set[str]) -> str | None:
+        """The source of an import that has each name on a line of its own, without the lines of those that go."""
+        if "(" not in source or "\n" not in source:
+            return None
+        lines = source.split("\n")
+        shown = [lines[0]]
+        for line in lines[1:-1]:
+            code, _, comment = line.partition("#")
+            name = code.strip().rstrip(",").strip()
+            if name and name not in kept:
+                if name not in names or _MARKER.match(f"#{comment}"):
+                    return None
+                continue
+            shown.append(line)
+        outside = lines[0].rpartition("(")[2], lines[-1].partition(")")[0]
+        if any(part.partition("#")[0].strip() for part in outside):
+            return None
+        return "\n".join([*shown, lines[-1]])
 
 
-def _without(
-    text: str,
-    start: int,
-    end: int,
-    stmt: ast.Import | ast.ImportFrom,
-    kept: list[ast.alias],
-    starts: list[int],
-) -> Edit:
-    """The statement with `kept` only; one that goes over several lines loses whole lines where it can."""
-
-    def spell(alias: ast.alias) -> str:
-        return f"{alias.name} as {alias.asname}" if alias.asname else alias.name
-
-    names = ", ".join(map(spell, kept))
-    if isinstance(stmt, ast.Import):
-        return Edit(start, end, f"import {names}")
-    head = text[start:end].partition("import")[0]
-    source = text[start:end]
-    if "\n" in source and "(" in source:
-        inner = source[source.index("(") + 1 : source.rindex(")")]
-        lines = inner.split("\n")
-        wanted = {spell(a) for a in kept}
-        shown = [line for line in lines if not line.strip() or line.strip().rstrip(",").strip() in wanted]
-        listed = [line for line in shown if line.strip()]
-        if len(listed) == len(kept):
-            body = "\n".join(shown)
-            return Edit(start, end, f"{head}import ({body})")
-    return Edit(start, end, f"{head}import {names}")
+def _spelled(alias: ast.alias) -> str:
+    return f"{alias.name} as {alias.asname}" if alias.asname else alias.name

@@ -173,14 +173,14 @@ def on_module(
 
 
 _FIRST_BLOCK = re.compile(
-    r"^(?:def|class|if|for|while|with|try|else|async)\b[^\n#]*:[ ]*\r?\n([ \t]+)\S", re.M
+    r"^(?:def|class|if|for|while|with|try|else|async)\b[^\r\n#]*:[ \t]*(?:#[^\r\n]*)?(?:\r\n?|\n)([ \t]+)\S", re.M
 )
 
 
 def indent_unit(ctx: Context) -> str:
     """One level of indentation as this file writes it: that of its first indented block, else four spaces."""
     found = _FIRST_BLOCK.search(ctx.index.text)
-    return found[1] if found is not None else ctx.root.default_indent
+    return found[1] if found is not None else "    "
 
 
 def _refuse_self_documenting(fix: FixBuilder, node: cst.CSTNode) -> None:

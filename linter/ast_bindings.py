@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import libcst as cst
 
@@ -275,6 +275,14 @@ def nested_suites(stmt: ast.stmt) -> Iterator[list[ast.stmt]]:
     for name in ("handlers", "cases"):
         for part in getattr(stmt, name, ()):
             yield part.body
+
+
+def statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """All statements of a suite and of those below it, each before what is in it."""
+    for stmt in body:
+        yield stmt
+        for suite in nested_suites(stmt):
+            yield from statements(suite)
 
 
 def import_bindings(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]:

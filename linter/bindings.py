@@ -269,6 +269,17 @@ def _suites(stmt: cst.CSTNode) -> Iterator[cst.BaseSuite]:
             yield suite
 
 
+def statements(body: Iterable[cst.CSTNode]) -> Iterator[cst.CSTNode]:
+    """All statements of a suite and of those below it, each before what is in it; a line of several gives each."""
+    for stmt in body:
+        if isinstance(stmt, cst.SimpleStatementLine):
+            yield from stmt.body
+            continue
+        yield stmt
+        for suite in _suites(stmt):
+            yield from statements(suite.body)
+
+
 # -- scopes ------------------------------------------------------------------------------------------------
 
 _COMPREHENSIONS = (cst.ListComp, cst.SetComp, cst.GeneratorExp, cst.DictComp)

@@ -333,7 +333,10 @@ class Context:
 
     def _is_bound_by_now(self, name: str, scope: Scope) -> bool:
         """Does a binding of `name` come before this place, where both are in the same scope?"""
-        place = self.flow.place_in(scope) if scope is self.scope else None
+        here = self.scope
+        while here is not scope and here.immediate and here.parent is not None:
+            here = here.parent
+        place = self.flow.place_in(scope) if here is scope else None
         return place is None or bool(arriving(scope.bindings().get(name, []), place))
 
     def import_edit(self, line: str) -> Edit:
@@ -341,12 +344,15 @@ class Context:
 
         Beside what the file imports from the same package already; else, among the imports at the top of the file
         that stand before any other code, after the last of the standard library for one of these, and before
-        the first relative one for any other; else after the docstring.
+        the first relative one for any other; else after the docstring. In any case before the place at hand, where
+        that runs when the module is imported.
         """
         text, newline = self.index.text, self.newline
         words = line.split()
         package = words[1]
         sites = self._leading_imports()
+        if not any(isinstance(n, (cst.FunctionDef, cst.Lambda)) for n in self.ancestors):
+            sites = [site for site in sites if site.start < self.island_start]
         heads = [text[site.start : site.end] for site in sites]
         for site, head in zip(sites, heads, strict=True):
             if words[0] == "from":
@@ -388,14 +394,11 @@ class Context:
         return found
 
     def is_free(self, name: str) -> bool:
-        """Is `name` neither bound nor read in the function, nor bound in the module?"""
-        if name in self.index.bindings:
+        """Is `name` bound nowhere in the module and around this place, nor read in the function that it is in?"""
+        if name in self.index.bindings or self.bindings_of(name) is not None:
             return False
-        function = self.function
-        top: cst.CSTNode = self.root
-        if function is not None:
-            top = next(n for n in self.ancestors if isinstance(n, cst.FunctionDef))
-        return all(found != name for found in names_read(top))
+        top = next((n for n in self.ancestors if isinstance(n, cst.FunctionDef)), None)
+        return top is None or all(found != name for found in names_read(top))
 
     def bindings_of(self, name: str) -> tuple[Scope, list[Binding]] | None:
         """The bindings of `name` that reach this place."""

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from uncuda.bindings import Binding
+from uncuda.bindings import Binding, Place, arriving
 from uncuda.class_layout import class_layout
 from uncuda.device_places import NewDevice, Path, Use, join, root_of
 from uncuda.findings import Edit
-from uncuda.fixes.builder import Bind, CannotFix, DeviceRef, FixBuilder, device_kind
+from uncuda.fixes.builder import Bind, CannotFix, DeviceRef, FixBuilder, NodeEdit, device_kind
 from uncuda.fixes.styles import ACCELERATOR_FLOOR, DEVICE_NAMES
 from uncuda.flow import Flow, Which
 from uncuda.known_devices import (
@@ -36,7 +36,7 @@ class Devices:
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
         self._local: dict[int, NewDevice] = {}
-        self._module: tuple[str, Edit] | None = None
+        self._module: tuple[str, tuple[NodeEdit, ...]] | None = None
         self._log: list[NewDevice | None] = []
 
     def mark(self) -> int:
@@ -164,8 +164,7 @@ class Devices:
         shared = self._module
         if shared is not None and self.ctx.is_free(shared[0]) and not _is_main_suite(path, root):
             # Bound by an earlier statement of the module, in this very round.
-            fix.name("torch")
-            fix.edits.append(shared[1])
+            fix.edits.extend(shared[1])
             return DeviceRef(shared[0], False, True)
         made = self._local.get(id(root))
         if made is None:
@@ -179,14 +178,23 @@ class Devices:
         return DeviceRef(made.name, False, True)
 
     def _in_module(self, fix: FixBuilder) -> DeviceRef:
+        ctx = self.ctx
+        known = ctx.index.bindings.get(fix.spelling().torch.partition(".")[0], [])
+        if known and not arriving(known, Place(ctx.around.order, ())):
+            # Torch is imported in the very statement before which the device would stand.
+            return DeviceRef(fix.spelling().device, False, False)
+        if self._module is not None and not ctx.is_free(self._module[0]):
+            return DeviceRef(fix.spelling().device, False, False)
         if self._module is None:
             name = self._free_name()
             at = above_comments(self.ctx.index.text, self.ctx.island_start)
-            self._module = name, Edit(at, at, f"{name} = {fix.spelling().device}{self.ctx.newline}")
+            before = len(fix.edits)
+            line = f"{name} = {fix.spelling().device}{self.ctx.newline}"
+            # With the import of torch that this place wants, if it wants one.
+            self._module = name, (*fix.edits[before:], Edit(at, at, line))
+            del fix.edits[before:]
             self._log.append(None)
-        else:
-            fix.name("torch")
-        fix.edits.append(self._module[1])
+        fix.edits.extend(self._module[1])
         return DeviceRef(self._module[0], False, True)
 
     def _free_name(self) -> str:

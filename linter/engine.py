@@ -9,7 +9,7 @@ from functools import cache
 
 import libcst as cst
 
-from uncuda.bindings import SCOPED, Place, Scope, SuiteReader
+from uncuda.bindings import SCOPED, Place, Scope, SuiteReader, statements
 from uncuda.context import Context, Options, RawFinding
 from uncuda.findings import Applicability, Edit, Finding, Fix
 from uncuda.fixes.apply import apply, choose
@@ -25,7 +25,7 @@ from uncuda.fixes.builder import (
 from uncuda.fixes.imports import drop_unused
 from uncuda.guards import Surroundings
 from uncuda.index import ClassFacts, class_facts, from_ast, from_cst, last_part
-from uncuda.islands import Island, Islands, alias_hits
+from uncuda.islands import Island, Islands, Names
 from uncuda.parsing import (
     TOO_DEEP,
     ParseError,
@@ -189,6 +189,15 @@ _ALL_RULES = -1
 # -- the walk ----------------------------------------------------------------------------------------------
 
 
+# Classes of nodes are looked up, since asking `isinstance` of an abstract class costs ten times as much.
+_SIMPLE = frozenset(
+    k for k in vars(cst).values() if isinstance(k, type) and issubclass(k, cst.BaseSmallStatement)
+)
+_STATEMENTS = _SIMPLE | frozenset(
+    k for k in vars(cst).values() if isinstance(k, type) and issubclass(k, cst.BaseCompoundStatement)
+)
+
+
 class _Walker:
     """Runs rules over trees, with the context moved along."""
 
@@ -212,9 +221,15 @@ class _Walker:
         ctx.scope = ctx.scope.parent
 
     def run(
-        self, root: cst.Module, nodes: Iterable[cst.CSTNode], path: list[cst.CSTNode], rules: int
+        self,
+        root: cst.Module,
+        nodes: Iterable[cst.CSTNode],
+        path: list[cst.CSTNode],
+        rules: int,
+        inside: dict[int, int] | None = None,
     ) -> None:
-        """Visits `nodes`, which stand in `root` below `path`, with the rules given as bits."""
+        """Visits `nodes`, which stand in `root` below `path`, with the rules given as bits; the own code of a statement
+        with those that `inside` has for it (by `id`)."""
         ctx = self.ctx
         ctx.root = root
         ctx.ancestors[:] = path
@@ -224,7 +239,20 @@ class _Walker:
         enter, leave, arrive = self.enter, self.leave, ctx.arrive
 
         def visit(node: cst.CSTNode) -> None:
+            nonlocal lookup
             kind = node.__class__
+            if inside is not None and kind in _STATEMENTS:
+                wanted = inside[id(node)]
+                if not wanted and kind in _SIMPLE:
+                    return
+                around = lookup
+                lookup = _visits(wanted).get
+                look(node, kind)
+                lookup = around
+            else:
+                look(node, kind)
+
+        def look(node: cst.CSTNode, kind: type[cst.CSTNode]) -> None:
             if kind is cst.Expr and is_text_statement(node):
                 return
             methods = lookup(kind)
@@ -275,7 +303,6 @@ def _findings(text: str, options: Options) -> list[Finding]:
     if options.whole_file:
         return _check_whole(text, lines, options)
     index = from_ast(text, tree, lines)
-    hits += alias_hits(text, index, catalogue.triggers, catalogue.bits)
     # Rules that aren't selected run too: they claim their ties, so that no broader rule reports them.
     wanted = _ALL_RULES
     if options.codes is not None:
@@ -285,8 +312,9 @@ def _findings(text: str, options: Options) -> list[Finding]:
     walker = _Walker(ctx)
     found: list[Finding] = []
     try:
-        for island in Islands(text, tree, lines, index).around(hits):
-            if island.rules & wanted:
+        names = Names(catalogue.triggers, catalogue.bits)
+        for island in Islands(text, tree, lines, index, names).around(hits):
+            if any(rules & wanted for rules in island.rules):
                 refuse_long_statement(island.end - island.start, lines.position(island.start)[0])
                 found.extend(_check_island(text, island, ctx, walker))
     except cst.ParserSyntaxError:
@@ -321,7 +349,8 @@ def _check_island(text: str, island: Island, ctx: Context, walker: _Walker) -> l
         wrapper = root.body[0]
         assert isinstance(wrapper, cst.If) and isinstance(wrapper.body, cst.IndentedBlock)
         ctx.scope = _class_scope(facts, ctx.module)
-        walker.run(root, wrapper.body.body, [wrapper.body], island.rules)
+        inside = _inside(wrapper.body.body, island)
+        walker.run(root, wrapper.body.body, [wrapper.body], 0, inside)
         ctx.owner = None
         ctx.scope = ctx.module
     else:
@@ -329,11 +358,16 @@ def _check_island(text: str, island: Island, ctx: Context, walker: _Walker) -> l
         ctx.module.places = _places(root.body, island.order)
         stmt = root.body[0]
         if island.head_only and isinstance(stmt, cst.ClassDef):
-            walker.run(root, _head(stmt), [root, stmt], island.rules)
+            walker.run(root, _head(stmt), [root, stmt], island.rules[0])
         else:
-            walker.run(root, root.body, [root], island.rules)
+            walker.run(root, root.body, [root], 0, _inside(root.body, island))
         ctx.module.places = {}
     return _placed(text, root, ctx, island.start - prefix, source)
+
+
+def _inside(body: Sequence[cst.CSTNode], island: Island) -> dict[int, int]:
+    """The rules of each statement of an island, by its `id`."""
+    return {id(stmt): rules for stmt, rules in zip(statements(body), island.rules, strict=True)}
 
 
 def _class_scope(facts: ClassFacts | None, module: Scope) -> Scope:

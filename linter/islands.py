@@ -10,11 +10,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
-from uncuda.ast_bindings import nested_suites
+from uncuda.ast_bindings import AstSuiteReader, AstText, nested_suites, statements
+from uncuda.bindings import Binding
 from uncuda.index import FileIndex
 from uncuda.source import Lines
 from uncuda.triggers import Triggers
 
+_BINDING = (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign)
 Hit = tuple[int, int]
 """Where a trigger stands, and the rules that it may matter to, as bits."""
 
@@ -23,58 +25,63 @@ Hit = tuple[int, int]
 class Island:
     """A top-level statement, a class's head or a class member: characters `start:end`, whole lines.
 
-    `rules`: those that may find something in it, as bits. `owner`: the class of a member. `order`: that of the
-    statement before it in the module.
+    `rules`: for each statement in it, in the order of `statements`, those that may find something in its own code, as
+    bits. `owner`: the class of a member. `order`: that of the statement before it in the module.
     """
 
     start: int
     end: int
-    rules: int
+    rules: tuple[int, ...] = ()
     owner: str = ""
     order: int = 0
     head_only: bool = False
 
 
-def alias_hits(text: str, index: FileIndex, triggers: Triggers, bits: dict[str, int]) -> list[Hit]:
-    """Where names stand that are bound to something whose own name holds a trigger (`from torch.cuda import
-    synchronize as wait`)."""
-    named = [(b.name, b.target) for found in index.bindings.values() for b in found if b.target]
-    direct = _direct(named, triggers, bits)
-    known: dict[str, int] = {}
-    grown = bool(direct)
-    while grown:
-        grown = False
-        for (name, target), told in zip(named, direct, strict=True):
-            more = (told | known.get(target.partition(".")[0], 0)) & ~known.get(name, 0)
-            # Where a name holds a trigger itself, it is a hit of its own.
-            if more and target != name and more & ~_bits(triggers.within(name), bits):
-                known[name] = known.get(name, 0) | more
-                grown = True
-    if not known:
-        return []
-    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(sorted(map(re.escape, known)))})(?!\w)")
-    return [(found.start(), known[found[0]]) for found in pattern.finditer(text)]
+class Names:
+    """Names that stand for something whose own name holds a trigger (`from torch.cuda import synchronize as wait`)."""
 
+    def __init__(self, triggers: Triggers, bits: dict[str, int]) -> None:
+        self.triggers = triggers
+        self.bits = bits
 
-def _direct(named: list[tuple[str, str]], triggers: Triggers, bits: dict[str, int]) -> list[int]:
-    """For each of some names and what they stand for, the rules whose triggers the latter holds; empty for none."""
-    # A trigger may end in the parenthesis of a call.
-    text = "".join(f"{target}(\n" for _, target in named)
-    hits = triggers.positions(text)
-    if not hits:
-        return []
-    starts = [0, *accumulate(len(target) + 2 for _, target in named)]
-    told = [0] * len(named)
-    for at, trigger in hits:
-        told[bisect_right(starts, at) - 1] |= bits[trigger]
-    return told
+    def hits(
+        self, bound: Iterable[Binding], text: str, start: int, end: int, known: dict[str, int] | None = None
+    ) -> list[Hit]:
+        """Where in the characters `start:end` of `text` names stand that one of the bindings made such. `known`: what
+        other names stand for there; those that are found are added."""
+        named = [(b.name, b.target) for b in bound if b.target and b.target != b.name]
+        direct = self._direct(named)
+        known = {} if known is None else known
+        found: dict[str, int] = {}
+        grown = bool(known) or any(direct)
+        while grown:
+            grown = False
+            for (name, target), told in zip(named, direct, strict=True):
+                more = (told | known.get(target.partition(".")[0], 0)) & ~known.get(name, 0)
+                # Where a name holds a trigger itself, it is a hit of its own.
+                if more and more & ~self._bits(name):
+                    known[name] = found[name] = known.get(name, 0) | more
+                    grown = True
+        if not found:
+            return []
+        pattern = re.compile(rf"(?<!\w)(?:{'|'.join(sorted(map(re.escape, found)))})(?!\w)")
+        return [(match.start(), found[match[0]]) for match in pattern.finditer(text, start, end)]
 
+    def _direct(self, named: list[tuple[str, str]]) -> list[int]:
+        """For each of some names and what they stand for, the rules whose triggers the latter holds."""
+        # A trigger may end in the parenthesis of a call.
+        text = "".join(f"{target}(\n" for _, target in named)
+        told = [0] * len(named)
+        starts = [0, *accumulate(len(target) + 2 for _, target in named)]
+        for at, trigger in self.triggers.positions(text):
+            told[bisect_right(starts, at) - 1] |= self.bits[trigger]
+        return told
 
-def _bits(found: set[str], bits: dict[str, int]) -> int:
-    told = 0
-    for trigger in found:
-        told |= bits[trigger]
-    return told
+    def _bits(self, text: str) -> int:
+        told = 0
+        for trigger in self.triggers.within(text):
+            told |= self.bits[trigger]
+        return told
 
 
 @dataclass
@@ -89,39 +96,91 @@ class _Group:
 class Islands:
     """Finds the islands of one file."""
 
-    def __init__(self, text: str, tree: ast.Module, lines: Lines, index: FileIndex) -> None:
+    def __init__(self, text: str, tree: ast.Module, lines: Lines, index: FileIndex, names: Names) -> None:
         self.text = text
         self.lines = lines
         self.index = index
+        self.names = names
+        self.source = AstText(text, lines)
         self._groups = list(_line_groups(tree.body))
         self._starts = [group.first for group in self._groups]
         self._numbers = {id(stmt): number for number, stmt in enumerate(tree.body)}
-        self._classes: dict[str, list[_Group] | None] = {}
-        self._prose: dict[tuple[int, int], _Prose] = {}
+        self._classes: dict[int, list[_Group] | None] = {}
+        self._known: dict[str, int] = {}
 
     def around(self, hits: Iterable[Hit]) -> list[Island]:
         """The smallest top-level statements and class members around the hits, in order; not those whose hits are all
         in comments and in strings that stand alone."""
-        found: dict[tuple[int, int], Island] = {}
-        for at, rules in hits:
+        bound = [b for found in self.index.bindings.values() for b in found]
+        aliases = self.names.hits(bound, self.text, 0, len(self.text), self._known)
+        found: dict[tuple[int, int], tuple[Island, _Group, list[Hit]]] = {}
+        waiting = [*hits, *aliases]
+        done: set[int] = set()
+        while waiting:
+            at, rules = waiting.pop()
             place = self._place(self.lines.position(at)[0])
             if place is None:
                 continue
-            island, group = place
+            island, group, owner = place
             key = (island.start, island.end)
-            known = found.get(key)
-            told = known.rules if known is not None else 0
-            if not rules & ~told:
-                continue
-            prose = self._prose.get(key)
-            if prose is None:
-                prose = self._prose[key] = _Prose(self.text, self.lines, group.members)
-            if not prose.holds(at):
-                found[key] = replace(island, rules=told | rules)
-        return [found[key] for key in sorted(found)]
+            found.setdefault(key, (island, group, []))[2].append((at, rules))
+            if owner is not None and id(owner) not in done:
+                # Names that a class binds are known in the other statements of its body.
+                done.add(id(owner))
+                waiting += self._class_hits(owner)
+        islands: list[Island] = []
+        for key in sorted(found):
+            island, group, inside = found[key]
+            told = self._rules(island, group.members, inside)
+            if any(told):
+                islands.append(replace(island, rules=told))
+        return islands
 
-    def _place(self, row: int) -> tuple[Island, _Group] | None:
-        """The island that `row` is in, for no rules yet."""
+    def _class_hits(self, node: ast.ClassDef) -> list[Hit]:
+        if not any(isinstance(stmt, (ast.Import, ast.ImportFrom, ast.Assign)) for stmt in node.body):
+            return []
+        reader = AstSuiteReader(self.source)
+        reader.read(node.body)
+        return self.names.hits(reader.out, self.text, *self.source.span(node), dict(self._known))
+
+    def _rules(self, island: Island, members: list[ast.stmt], hits: list[Hit]) -> tuple[int, ...]:
+        """For each statement of an island, the rules that have a trigger in its own code."""
+        prose = _Prose(self.text, self.source, members)
+        told: dict[int, int] = {}
+        known = dict(self._known)
+        while hits:
+            fresh: set[int] = set()
+            for at, rules in hits:
+                if not prose.holds(at):
+                    stmt = self._innermost(members, at)
+                    if stmt is not None and rules & ~told.get(id(stmt), 0):
+                        told[id(stmt)] = told.get(id(stmt), 0) | rules
+                        fresh.add(id(stmt))
+            # What such a statement binds in a function stands for something as well.
+            reader = AstSuiteReader(self.source)
+            reader.read([s for s in statements(members) if id(s) in fresh and isinstance(s, _BINDING)])
+            hits = self.names.hits(reader.out, self.text, island.start, island.end, known)
+        return tuple(told.get(id(stmt), 0) for stmt in statements(members))
+
+    def _innermost(self, members: list[ast.stmt], at: int) -> ast.stmt | None:
+        found: ast.stmt | None = None
+        suites = [members]
+        while suites:
+            inner = next((s for suite in suites for s in suite if self._covers(s, at)), None)
+            if inner is None:
+                return found
+            found = inner
+            suites = list(nested_suites(inner))
+        return found
+
+    def _covers(self, stmt: ast.stmt, at: int) -> bool:
+        first = min(
+            [stmt, *getattr(stmt, "decorator_list", ())], key=lambda node: (node.lineno, node.col_offset)
+        )
+        return self.source.span(first)[0] <= at + 1 and at < self.source.span(stmt)[1]
+
+    def _place(self, row: int) -> tuple[Island, _Group, ast.ClassDef | None] | None:
+        """The island that `row` is in, for no rules yet, and the class whose body it is in."""
         number = bisect_right(self._starts, row) - 1
         if number < 0 or row > self._groups[number].last:
             return None
@@ -130,20 +189,19 @@ class Islands:
         order = self.index.orders[self._numbers[id(stmt)]]
         inner = None
         if len(group.members) == 1 and isinstance(stmt, ast.ClassDef):
-            key = f"{stmt.lineno}"
-            if key not in self._classes:
-                self._classes[key] = self._taken_apart(stmt)
-            inner = self._classes[key]
+            if number not in self._classes:
+                self._classes[number] = self._taken_apart(stmt)
+            inner = self._classes[number]
             if inner is not None and row >= inner[0].first:
                 member = next((g for g in inner if g.first <= row <= g.last), None)
                 if member is None:
                     return None
-                return self._island(member, owner=stmt.name, order=order), member
-        return self._island(group, order=order, head_only=inner is not None), group
+                return self._island(member, owner=stmt.name, order=order), member, stmt
+        return self._island(group, order=order, head_only=inner is not None), group, None
 
     def _island(self, group: _Group, *, owner: str = "", order: int = 0, head_only: bool = False) -> Island:
         start, end = self.lines.start(group.first), self.lines.end(group.last)
-        return Island(start, end, 0, owner, order, head_only)
+        return Island(start, end, (), owner, order, head_only)
 
     def _taken_apart(self, node: ast.ClassDef) -> list[_Group] | None:
         """The members of a class by their lines; None where its body stands on the line of its head."""
@@ -173,11 +231,12 @@ def _line_groups(body: list[ast.stmt]) -> Iterator[_Group]:
 class _Prose:
     """What in some statements is no code: comments, and strings that stand alone."""
 
-    def __init__(self, text: str, lines: Lines, members: list[ast.stmt]) -> None:
+    def __init__(self, text: str, source: AstText, members: list[ast.stmt]) -> None:
         self.text = text
-        self.lines = lines
+        self.lines = source.lines
+        self.source = source
         self.members = members
-        self._alone = _Spans(self._span(node) for node in _strings_alone(members))
+        self._alone = _Spans(source.span(node) for node in _strings_alone(members))
         self._strings: _Spans | None = None
 
     def holds(self, at: int) -> bool:
@@ -189,7 +248,7 @@ class _Prose:
         if mark < 0:
             return False
         if self._strings is None:
-            self._strings = _Spans(self._span(node) for node in _strings(self.members))
+            self._strings = _Spans(self.source.span(node) for node in _strings(self.members))
         if self._strings.hold(at):
             return False
         while mark >= 0:
@@ -197,13 +256,6 @@ class _Prose:
                 return True
             mark = self.text.find("#", mark + 1, at)
         return False
-
-    def _span(self, node: ast.stmt | ast.expr) -> tuple[int, int]:
-        assert node.end_lineno is not None and node.end_col_offset is not None
-        return (
-            self.lines.from_utf8(node.lineno, node.col_offset),
-            self.lines.from_utf8(node.end_lineno, node.end_col_offset),
-        )
 
 
 class _Spans:
@@ -219,15 +271,12 @@ class _Spans:
 
 
 def _strings_alone(members: list[ast.stmt]) -> Iterator[ast.stmt]:
-    stack = list(members)
-    while stack:
-        stmt = stack.pop()
+    for stmt in statements(members):
         match stmt:
             case ast.Expr(value=ast.Constant(value=str() | bytes()) | ast.JoinedStr()):
                 yield stmt
             case _:
-                for suite in nested_suites(stmt):
-                    stack.extend(suite)
+                pass
 
 
 def _strings(members: list[ast.stmt]) -> Iterator[ast.expr]:

@@ -9,6 +9,7 @@ NAME|NAME` is text in a file that imports one of those modules.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,8 @@ _FROM = re.compile(rf"\bfrom{_SPACE}+(\w+)[\w.]*{_SPACE}+\Z")
 _LIST = re.compile(rf"{_SPACE}+({_NAME}(?:{_SPACE}*,{_SPACE}*{_NAME})*)")
 _CALL = re.compile(r"(?:_\w+)?\s*\(\s*(?:\w+\s*=\s*)?\w?[\"'](\w+)")
 _LONGEST_FROM = 200
+_SHARED = 6
+"""Characters that texts must have in common to be looked for together: less is found too often."""
 _WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 
 
@@ -55,54 +58,43 @@ class Triggers:
         self._modules = frozenset(t[len(_IMPORT) :] for t in chosen if t.startswith(_IMPORT))
         literals = [_literal(t) for t in chosen if not t.startswith(_IMPORT)]
         self._asked = self._modules.union(*(item.modules for item in literals))
-        self._groups = list(_groups(literals))
+        self._plain = list(_groups([item for item in literals if not item.modules]))
+        self._conditional = list(_groups([item for item in literals if item.modules]))
+        self._conditions = frozenset[str]().union(*(item.modules for item in literals))
 
     def found_in(self, text: str) -> bool:
         """Is there any of them in the text of a file? Bytes that were decoded as Latin-1 will do."""
-        imported: set[str] | None = None
-        for _, literal in self._literals(text):
-            if not literal.modules:
-                return True
-            if imported is None:
-                imported = {name for _, name in self._imports(text)}
-            if not imported.isdisjoint(literal.modules):
-                return True
-        if not self._modules:
-            return False
-        if imported is None:
-            return any(name in self._modules for _, name in self._imports(text))
-        return not imported.isdisjoint(self._modules)
+        if next(_literals(text, self._plain), None) is not None:
+            return True
+        imported = {name for _, name in self._imports(text)}
+        if not imported.isdisjoint(self._modules):
+            return True
+        return next(self._allowed(text, imported), None) is not None
 
     def hits(self, text: str) -> list[tuple[int, str]]:
         """Where in the text of a file which of them stands, in order."""
         imports = list(self._imports(text))
-        imported = {name for _, name in imports}
-        out = [
-            (at, literal.trigger)
-            for at, literal in self._literals(text)
-            if not literal.modules or not imported.isdisjoint(literal.modules)
-        ]
+        out = [(at, literal.trigger) for at, literal in _literals(text, self._plain)]
+        out.extend(self._allowed(text, {name for _, name in imports}))
         out.extend((at, _IMPORT + name) for at, name in imports if name in self._modules)
         out.sort()
         return out
 
     def positions(self, text: str) -> list[tuple[int, str]]:
         """Where in a piece of text which of them stands, imports aside; what the file imports isn't asked."""
-        return [(at, literal.trigger) for at, literal in self._literals(text)]
+        groups = (*self._plain, *self._conditional)
+        return [(at, literal.trigger) for at, literal in _literals(text, groups)]
 
     def within(self, text: str) -> set[str]:
         """Which of them a piece of text holds."""
-        return {literal.trigger for _, literal in self._literals(text)}
+        return {trigger for _, trigger in self.positions(text)}
 
-    def _literals(self, text: str) -> Iterator[tuple[int, _Literal]]:
-        for pattern, literals in self._groups:
-            found = pattern.search(text)
-            while found is not None:
-                at = found.start()
-                for literal in literals[found[0]]:
-                    if literal.is_at(text, at):
-                        yield at, literal
-                found = pattern.search(text, at + 1)
+    def _allowed(self, text: str, imported: set[str]) -> Iterator[tuple[int, str]]:
+        """Where those stand that ask for a module, where the file imports that."""
+        if not imported.isdisjoint(self._conditions):
+            for at, literal in _literals(text, self._conditional):
+                if not imported.isdisjoint(literal.modules):
+                    yield at, literal.trigger
 
     def _imports(self, text: str) -> Iterator[tuple[int, str]]:
         if not self._asked:
@@ -114,6 +106,20 @@ class Triggers:
                 if name in self._asked:
                     yield at, name
             at = text.find("import", end)
+
+
+_Group = tuple[re.Pattern[str], dict[str, list[_Literal]]]
+
+
+def _literals(text: str, groups: Iterable[_Group]) -> Iterator[tuple[int, _Literal]]:
+    for pattern, literals in groups:
+        found = pattern.search(text)
+        while found is not None:
+            at = found.start()
+            for literal in literals[found[0]]:
+                if literal.is_at(text, at):
+                    yield at, literal
+            found = pattern.search(text, at + 1)
 
 
 def _literal(trigger: str) -> _Literal:
@@ -145,14 +151,13 @@ def _imported(text: str, start: int, end: int) -> Iterator[str]:
             yield name.strip(" \t\f\\\r\n").partition(".")[0].partition(" ")[0]
 
 
-def _groups(literals: list[_Literal]) -> Iterator[tuple[re.Pattern[str], dict[str, list[_Literal]]]]:
+def _groups(literals: list[_Literal]) -> Iterator[_Group]:
     """Patterns that find the cores of all literals, each with the literals that a core stands for.
 
-    A core is a text that holds no other. Those that begin alike share a pattern, since Python's `re` looks for a
-    common beginning as fast as for one word; so do those that begin with a capital, which are few in a text.
+    Cores that begin alike share a pattern, since Python's `re` looks for a common beginning as fast as for one
+    word; so do those that begin with a capital, which are few in a text.
     """
-    texts = {literal.text for literal in literals}
-    cores = sorted(t for t in texts if not any(o != t and o in t for o in texts))
+    cores = _cores({literal.text for literal in literals})
     owned: dict[str, list[_Literal]] = {core: [] for core in cores}
     for literal in literals:
         core = next(core for core in cores if core in literal.text)
@@ -162,3 +167,25 @@ def _groups(literals: list[_Literal]) -> Iterator[tuple[re.Pattern[str], dict[st
         groups.setdefault("A" if core[0].isupper() else core[:2], []).append(core)
     for members in groups.values():
         yield re.compile("|".join(map(re.escape, members))), {core: owned[core] for core in members}
+
+
+def _cores(texts: set[str]) -> list[str]:
+    """The fewest pieces of text that one has to look for to find all of `texts`."""
+    left = {t for t in texts if not any(o != t and o in t for o in texts)}
+    cores: list[str] = []
+    while left:
+        pieces = Counter(
+            piece
+            for text in left
+            for piece in {
+                text[at : at + size]
+                for size in range(_SHARED, len(text))
+                for at in range(len(text) - size + 1)
+            }
+        )
+        best = max(pieces, key=lambda piece: (pieces[piece], len(piece), piece), default="")
+        if pieces[best] < 2:
+            break
+        cores.append(best)
+        left = {text for text in left if best not in text}
+    return sorted((*cores, *left))

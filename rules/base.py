@@ -49,9 +49,9 @@ class Rule:
     code: ClassVar[str]
     name: ClassVar[str]
     triggers: ClassVar[tuple[str, ...]]
-    r"""Literal text, case-sensitive: without one of these in the code of the top-level statement or class member
-    (not in a comment or docstring) the rule can't fire. Names that stand for one, through imports and
-    assignments of the module, count too. `\bcute\b` asks for a whole word; `import apex` stands for any import of
+    r"""Literal text, case-sensitive: without one of these in the code of the very statement (not in a comment or
+    docstring, nor in the statements inside it) the rule can't fire. Names that stand for one, through imports and
+    assignments, count too. `\bcute\b` asks for a whole word; `import apex` stands for any import of
     that module. They must be rare: files without any are never parsed."""
     category: ClassVar[Category] = Category.MANDATORY
     effort: ClassVar[int] = 1

@@ -9,17 +9,19 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 
+import libcst as cst
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from pyflakes import messages
 from pyflakes.checker import Checker
 
-from uncuda.ast_bindings import AstText
+from uncuda.ast_bindings import AstText, statements
+from uncuda.bindings import statements as concrete_statements
 from uncuda.engine import Fixed, Options, check_text, fix_text
 from uncuda.findings import Applicability, Finding
 from uncuda.index import from_ast
-from uncuda.islands import Island, Islands, alias_hits
+from uncuda.islands import Island, Islands, Names
 from uncuda.rules.registry import all_rules
 from uncuda.source import Lines
 from uncuda.triggers import Triggers
@@ -165,12 +167,11 @@ if x: y = "cuda"; z = 1
 
 
 def islands(text: str) -> list[Island]:
-    triggers = Triggers(["cuda"])
     tree, lines = ast.parse(text), Lines(text)
-    index = from_ast(text, tree, lines)
-    hits = [(at, 1) for at, _ in triggers.hits(text)]
-    hits += alias_hits(text, index, triggers, {"cuda": 1})
-    return Islands(text, tree, lines, index).around(hits)
+    triggers = Triggers(["cuda"])
+    names = Names(triggers, {"cuda": 1})
+    found = Islands(text, tree, lines, from_ast(text, tree, lines), names)
+    return found.around((at, 1) for at, _ in triggers.hits(text))
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
@@ -201,19 +202,65 @@ def test_names_of_names_mark_islands() -> None:
 
 
 def test_a_name_that_holds_a_trigger_itself_marks_nothing_more() -> None:
-    assert (
-        alias_hits(
-            "import torch.cuda as cuda\ncuda\n",
-            _index("import torch.cuda as cuda\ncuda\n"),
-            Triggers(["cuda"]),
-            {"cuda": 1},
-        )
-        == []
+    text = "import torch.cuda as cuda\nfrom torch.cuda import x as y, z as cuda_z\n\n\ndef f():\n    y()\n"
+    bound = [b for found in from_ast(text, ast.parse(text), Lines(text)).bindings.values() for b in found]
+    known: dict[str, int] = {}
+    hits = Names(Triggers(["cuda"]), {"cuda": 1}).hits(bound, text, 0, len(text), known)
+    assert known == {"y": 1}
+    assert [at for at, _ in hits] == [text.index("y,"), text.rindex("y()")]
+
+
+MARKED = """\
+def f(x):
+    a = 1
+    if x.cuda:
+        b = 2
+        c = "cuda"
+    elif cuda:
+        pass
+    else:
+        # cuda
+        "cuda"
+    from torch.cuda import one as w
+    v = w
+    w(), x
+    v()
+    def g(y=cuda): z = 1; cuda
+    @w
+    def h(): return 1
+    return a
+"""
+
+
+def test_rules_go_to_the_statements_in_whose_own_code_a_trigger_stands() -> None:
+    [island] = islands(MARKED)
+    found = list(statements(ast.parse(MARKED).body))
+    told = [ast.unparse(s).split("\n")[0] for s, rules in zip(found, island.rules, strict=True) if rules]
+    assert told == [
+        "if x.cuda:",
+        "c = 'cuda'",
+        "if cuda:",
+        "from torch.cuda import one as w",
+        "v = w",
+        "(w(), x)",
+        "v()",
+        "def g(y=cuda):",
+        "cuda",
+        "@w",
+    ]
+    assert [type(s).__name__ for s in found] == [
+        type(s).__name__.removesuffix("Del") for s in concrete_statements(cst.parse_module(MARKED).body)
+    ]
+
+
+def test_names_that_a_class_binds_are_known_in_its_body() -> None:
+    text = (
+        "class C:\n    from torch.cuda import x as y\n\n    z = y()\n\n    def f(self):\n        return 1\n"
     )
-
-
-def _index(text: str):  # type: ignore[no-untyped-def]
-    return from_ast(text, ast.parse(text), Lines(text))
+    assert [text[i.start : i.end].strip() for i in islands(text)] == [
+        "from torch.cuda import x as y",
+        "z = y()",
+    ]
 
 
 def test_places_of_wide_characters() -> None:
@@ -320,6 +367,8 @@ def shape(code: str) -> str | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            # The compiler refuses more: a __future__ import behind other code, a return at the top.
+            compile(code, "program", "exec", dont_inherit=True)
             return ast.dump(ast.parse(code))
     except SyntaxError:
         return None

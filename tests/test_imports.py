@@ -34,6 +34,9 @@ DROPPED = [
     ("try:\n    import a\nexcept ImportError:\n    b = 1\n", "a", "1", "try:\n    pass\nexcept ImportError:\n    b = 1\n"),
     ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import a\n", "a, TYPE_CHECKING", "TYPE_CHECKING",
      "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    pass\n"),
+    ("import a  # for x\nimport b\n", "a, b", "b", "import b\n"),
+    ("from a import (\n    b,  # why\n    c,  # noqa\n    # end\n)\n", "b, c", "c", "from a import (\n    c,  # noqa\n    # end\n)\n"),
+    ("if x:\n    import a\n    import b\n", "a, b", "1", "if x:\n    pass\n"),
     ("def f():\n    import a\n    return a\n\n\n", "1", "1", None),
 ]  # fmt: skip
 KEPT = [
@@ -46,9 +49,16 @@ KEPT = [
     ("from a import b\n__all__ = ['b']\n", "b", "1", "exported"),
     ("from a import b\ny: 'list[b]' = []\n", "b", "1", "an annotation"),
     ("from a import b\ny = cast('b | None', z)\n", "b", "1", "a type"),
+    ("from a import b\ny = Optional['b']\n", "b", "1", "a type"),
+    ("from a import b\n\n\ndef f(x: 'b'): pass\n\n\n", "b", "1", "an annotation"),
+    ("from a import b\n\n\ndef f() -> 'list[b]': pass\n\n\n", "b", "1", "an annotation"),
+    ("from a import b\n__all__ = []\n__all__ += ['b']\n", "b", "1", "exported"),
+    ("from a import b\n__all__.append('b')\n", "b", "1", "exported"),
     ("import a; import b\n", "a, b", "b", "shares its line"),
     ("import a  # noqa: F401\n", "a", "1", "has a comment"),
-    ("from a import (\n    b,  # why\n    c,\n)\n", "b, c", "c", "holds a comment"),
+    ("from a import (  # noqa\n    b,\n)\n", "b", "1", "has a comment for a tool"),
+    ("from a import (\n    b,  # type: ignore\n    c,\n)\n", "b, c", "c", "has a comment for a tool"),
+    ("from a import (\n    b, c,  # both\n)\n", "b, c", "c", "shares its comment"),
 ]
 
 
@@ -77,6 +87,9 @@ PROSE = [
     "log(f'b {x}')",
     "hasattr(x, 'b')",
     "getattr(x, 'b', None)",
+    "d = {'b': 'b'}",
+    "d['b']",
+    "print('b')",
 ]
 
 
@@ -89,6 +102,31 @@ def test_a_name_in_prose_is_no_use(line: str) -> None:
 def test_a_use_in_a_function_counts() -> None:
     before = "import a, b\n\n\ndef f():\n    return a.x + b.x\n"
     assert drop_unused(before, before.replace("b.x", "1")) == "import a\n\n\ndef f():\n    return a.x + 1\n"
+
+
+LOCAL = """\
+import b
+
+
+def f():
+    import a
+    return {used}
+
+
+def g():
+    import a
+
+    def h(b):
+        return a.y + b
+    return h
+"""
+
+
+def test_each_function_has_its_own_imports() -> None:
+    result = drop_unused(LOCAL.format(used="a.x + b"), LOCAL.format(used="1"))
+    assert result == LOCAL.format(used="1").replace("import b\n", "", 1).replace("    import a\n", "", 1)
+    kept = drop_unused(LOCAL.format(used="a.x + b"), LOCAL.format(used="a.x + b").replace("a.y", "1"))
+    assert kept == LOCAL.format(used="a.x + b").replace("a.y", "1").replace("    import a\n\n", "\n", 1)
 
 
 def test_a_text_that_does_not_parse_is_left_alone() -> None:
