@@ -32,7 +32,7 @@ class CudaAnnotation(Rule):
 
     code = "UC224"
     name = "cuda-annotation"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     category = Category.POTENTIAL
     effort = 0
     priority = 30

@@ -52,7 +52,7 @@ class CudaAttentionBackend(Rule):
 
     code = "UC323"
     name = "cuda-attention-backend"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     category = Category.POTENTIAL
     effort = 0
     fix_safety = (

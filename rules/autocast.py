@@ -46,7 +46,7 @@ class CudaAutocast(Rule):
 
     code = "UC310"
     name = "cuda-autocast"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     category = Category.OPTIONAL
     effort = 1
     fix_safety = (

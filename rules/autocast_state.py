@@ -38,7 +38,7 @@ class CudaAutocastState(Rule):
 
     code = "UC313"
     name = "cuda-autocast-state"
-    triggers = ("is_autocast_enabled", "get_autocast_", "set_autocast_")
+    triggers = ("is_autocast_enabled()", "set_autocast_enabled", "autocast_gpu_dtype", r"\bcuda\b")
     category = Category.OPTIONAL
     effort = 1
     fix_safety = (

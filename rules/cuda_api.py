@@ -39,7 +39,7 @@ class CudaApi(Rule):
 
     code = "UC299"
     name = "cuda-api"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b", "_C._cuda")
     effort = 3
     priority = 90
     sources = ("knowledge base: the members of torch.cuda",)

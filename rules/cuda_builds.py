@@ -216,7 +216,7 @@ class CudaBuild(Rule):
 
     code = "UC227"
     name = "cuda-build"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     category = Category.OPTIONAL
     effort = 1
     fix_safety = "Unsafe: what the answer decides over has to be looked at. For `is_built()` alone."

@@ -23,7 +23,7 @@ class CudaAsFunction(Rule):
 
     code = "UC113"
     name = "cuda-function"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     effort = 1
     priority = 48
     fix_safety = (

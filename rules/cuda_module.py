@@ -40,7 +40,7 @@ class CudaModule(Rule):
 
     code = "UC223"
     name = "cuda-module"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     category = Category.OPTIONAL
     effort = 3
     priority = 60
@@ -188,7 +188,7 @@ class CudaPatch(Rule):
 
     code = "UC228"
     name = "cuda-patch"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     category = Category.POTENTIAL
     effort = 1
     priority = 15

@@ -65,7 +65,11 @@ class CudaOnlyImport(Rule):
     code = "UC501"
     name = "cuda-only-import"
     triggers = (
-        "cuda", "import GPUtil", "import MultiScaleDeformableAttention", "import PyNvVideoCodec", "import amp_C",
+        r"\bcuda\b", "import pycuda", "import skcuda", "import flash_attn_2_cuda", "import flash_attn_3_cuda",
+        "import flash_attn_cuda", "import fused_layer_norm_cuda", "import fused_dense_cuda",
+        "import fused_weight_gradient_mlp_cuda", "import scaled_masked_softmax_cuda",
+        "import scaled_upper_triang_masked_softmax_cuda", "import xentropy_cuda", "import selective_scan_cuda",
+        "import dask_cuda", "import numba_cuda", "import GPUtil", "import MultiScaleDeformableAttention", "import PyNvVideoCodec", "import amp_C",
         "import apex", "import auto_gptq", "import awq_ext", "import bitblas", "import bitsandbytes",
         "import causal_conv1d", "import cucim", "import cudf", "import cuequivariance_torch", "import cugraph",
         "import cuml", "import cupy", "import cupyx", "import cupy_backends", "import cuquantum", "import cutlass",

@@ -28,7 +28,7 @@ class CudnnFlag(Rule):
 
     code = "UC320"
     name = "cudnn-flag"
-    triggers = ("cudnn", "cuda")
+    triggers = ("cudnn", r"\bcuda\b")
     category = Category.POTENTIAL
     effort = 0
     sources = ("torch 2.13.0, executed", "knowledge base: torch.backends.cudnn.benchmark and its kin")

@@ -30,7 +30,7 @@ class CudaDeviceCount(Rule):
 
     code = "UC203"
     name = "cuda-device-count"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     effort = 1
     fix_safety = (
         "Safe: the same number with CUDA, 0 without an accelerator, both before and after. Unsafe in the "

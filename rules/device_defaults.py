@@ -45,7 +45,7 @@ class CudaDeviceDefault(Rule):
 
     code = "UC112"
     name = "cuda-device-default"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     effort = 1
     priority = 70
     fix_safety = (

@@ -47,7 +47,7 @@ class CudaDeviceInfo(Rule):
 
     code = "UC208"
     name = "cuda-device-info"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     category = Category.OPTIONAL
     effort = 3
     fix_safety = (
@@ -189,7 +189,7 @@ class CudaCapabilityGate(Rule):
 
     code = "UC209"
     name = "cuda-capability-gate"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     effort = 3
     priority = 45
     fix_safety = (
@@ -281,7 +281,7 @@ class CudaBf16Check(Rule):
 
     code = "UC218"
     name = "cuda-bf16-check"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     category = Category.OPTIONAL
     effort = 1
     fix_safety = (

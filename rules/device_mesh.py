@@ -27,7 +27,7 @@ class CudaDeviceMesh(Rule):
 
     code = "UC402"
     name = "cuda-device-mesh"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     effort = 1
     priority = 30
     fix_safety = "Safe: the same mesh with CUDA, a mesh over the CPU without an accelerator."

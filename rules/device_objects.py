@@ -30,7 +30,7 @@ class CudaDeviceObject(Rule):
 
     code = "UC104"
     name = "cuda-device-object"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     effort = 1
     priority = 55
     fix_safety = (

@@ -42,7 +42,7 @@ class CudaDeviceComparison(Rule):
 
     code = "UC110"
     name = "cuda-device-comparison"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     effort = 1
     priority = 45
     fix_safety = _UNSAFE

@@ -38,7 +38,7 @@ class CudaDeviceText(Rule):
 
     code = "UC105"
     name = "cuda-device-text"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     effort = 1
     priority = 70
     fix_safety = (

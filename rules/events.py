@@ -32,7 +32,7 @@ class CudaEvent(Rule):
 
     code = "UC214"
     name = "cuda-event"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     effort = 3
     fix_safety = (
         "Safe without arguments: the same event with CUDA, and one that does nothing on a CPU, where it raised "

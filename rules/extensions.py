@@ -42,7 +42,17 @@ class CudaExtension(Rule):
 
     code = "UC502"
     name = "cuda-extension"
-    triggers = ("CUDAExtension", "CUDA_HOME", "cuda", ".cu'", '.cu"', ".cuh'", '.cuh"')
+    triggers = (
+        "CUDAExtension",
+        "CUDA_HOME",
+        "with_cuda",
+        "cuda_cflags",
+        "cuda_sources",
+        ".cu'",
+        '.cu"',
+        ".cuh'",
+        '.cuh"',
+    )
     category = Category.MANDATORY
     effort = 7
     priority = 30
@@ -213,7 +223,8 @@ class KernelDefinition(Rule):
     triggers = (
         r"\btriton\b",
         r"\btilelang\b",
-        "cuda",
+        r"\bcuda\b",
+        "pycuda",
         "cupy",
         "cutlass",
         "DLL",

@@ -53,7 +53,7 @@ class CudaGradScaler(Rule):
 
     code = "UC311"
     name = "cuda-grad-scaler"
-    triggers = ("cuda", "GradScaler")
+    triggers = (r"\bcuda\b", "GradScaler")
     category = Category.OPTIONAL
     effort = 1
     fix_safety = (

@@ -33,7 +33,7 @@ class CudaGraph(Rule):
 
     code = "UC215"
     name = "cuda-graph"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     effort = 7
     sources = (
         "torch 2.13.0: torch/cuda/graphs.py, torch/accelerator/graphs.py",
@@ -101,7 +101,7 @@ class CudaCapturing(Rule):
 
     code = "UC225"
     name = "cuda-graph-capturing"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     effort = 1
     fix_safety = (
         "Safe: the same answer with CUDA; False where the device has no graphs, and where the call raised. Not "

@@ -167,7 +167,7 @@ class CudaDeviceMap(Rule):
 
     code = "UC602"
     name = "cuda-device-map"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     effort = 1
     priority = 40
     fix_safety = "Unsafe: what a library makes of the text of another device is its own affair. With CUDA nothing changes."

@@ -33,7 +33,7 @@ class CudaMapLocation(Rule):
 
     code = "UC107"
     name = "cuda-map-location"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     effort = 1
     priority = 40
     fix_safety = (

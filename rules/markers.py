@@ -72,7 +72,7 @@ class NvidiaMarker(Rule):
 
     code = "UC216"
     name = "nvidia-profiler-marker"
-    triggers = ("cuda", "emit_nvtx")
+    triggers = (r"\bcuda\b", "emit_nvtx")
     category = Category.MANDATORY
     effort = 1
     priority = 40

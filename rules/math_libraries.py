@@ -29,7 +29,7 @@ class CudaMathLibrary(Rule):
 
     code = "UC324"
     name = "cuda-math-library"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     category = Category.OPTIONAL
     effort = 1
     sources = ("torch 2.13.0, executed", "knowledge base: torch.backends.cuda.preferred_linalg_library")

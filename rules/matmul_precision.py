@@ -34,7 +34,7 @@ class CudaMatmulPrecision(Rule):
 
     code = "UC322"
     name = "cuda-matmul-precision"
-    triggers = ("cuda", "cudnn")
+    triggers = (r"\bcuda\b", "cudnn")
     category = Category.POTENTIAL
     effort = 0
     sources = (

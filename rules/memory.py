@@ -87,7 +87,7 @@ class CudaMemoryFigure(Rule):
 
     code = "UC210"
     name = "cuda-memory-figure"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     category = Category.OPTIONAL
     effort = 1
     fix_safety = (
@@ -267,7 +267,7 @@ class CudaEmptyCache(Rule):
 
     code = "UC211"
     name = "cuda-empty-cache"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     category = Category.OPTIONAL
     effort = 1
     fix_safety = (
@@ -414,7 +414,7 @@ class CudaMemoryControl(Rule):
 
     code = "UC212"
     name = "cuda-memory-control"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     effort = 3
     fix_safety = (
         "Unsafe, and offered for `set_per_process_memory_fraction` alone: the call is made on the device's "
@@ -512,7 +512,7 @@ class PinMemory(Rule):
 
     code = "UC219"
     name = "pin-memory"
-    triggers = ("pin_memory",)
+    triggers = (r"\bpin_memory",)
     category = Category.OPTIONAL
     effort = 1
     fix_safety = (

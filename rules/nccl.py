@@ -23,7 +23,7 @@ class CudaCollectives(Rule):
 
     code = "UC407"
     name = "cuda-collectives"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     category = Category.MANDATORY
     effort = 5
     priority = 30

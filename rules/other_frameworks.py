@@ -74,7 +74,7 @@ class JaxGpuBackend(Rule):
 
     code = "UC631"
     name = "jax-gpu-backend"
-    triggers = ("cuda", "'gpu' & import jax", '"gpu" & import jax')
+    triggers = (r"\bcuda\b", "'gpu' & import jax", '"gpu" & import jax')
     effort = 1
     fix_safety = "Unsafe: where JAX_PLATFORMS or a plug-in changes the default platform, the devices are those of that one."
     sources = ("JAX documentation, not re-checked",)
@@ -207,7 +207,7 @@ class GpuSwitch(Rule):
     code = "UC633"
     name = "gpu-switch"
     triggers = (
-        "cuda",
+        r"\bcuda\b",
         *(f"{word} & import xgboost|lightgbm|catboost|faiss|spacy|paddle" for word in ("gpu", "GPU", "Gpu")),
     )
     effort = 1
@@ -291,6 +291,17 @@ _DEEPSPEED = {
 }
 
 
+_BUILT = (
+    "FusedAdam",
+    "FusedLamb",
+    "FusedLion",
+    "OnebitAdam",
+    "OnebitLamb",
+    "ZeroOneAdam",
+    "DS4Sci_EvoformerAttention",
+)
+
+
 class DeepspeedKernels(Rule):
     """DeepSpeed's fused optimizers are built for the accelerators that it has an op builder for.
 
@@ -300,15 +311,7 @@ class DeepspeedKernels(Rule):
 
     code = "UC611"
     name = "deepspeed-kernels"
-    triggers = (
-        "FusedAdam",
-        "FusedLamb",
-        "FusedLion",
-        "OnebitAdam",
-        "OnebitLamb",
-        "ZeroOneAdam",
-        "DS4Sci_EvoformerAttention",
-    )
+    triggers = tuple(rf"\b{name}\b" for name in _BUILT)
     category = Category.POTENTIAL
     effort = 3
     sources = ("deepspeed 0.19.8, op_builder, read",)
@@ -330,7 +333,7 @@ class DeepspeedKernels(Rule):
 
     def visit_Call(self, node: cst.Call, ctx: Context) -> None:
         full = ctx.qualified(node.func)
-        if full is None or not full.startswith("deepspeed.") or last_word(node.func) not in self.triggers:
+        if full is None or not full.startswith("deepspeed.") or last_word(node.func) not in _BUILT:
             return
         word = last_word(node.func)
         ctx.report(

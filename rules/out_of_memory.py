@@ -21,7 +21,7 @@ class CudaOutOfMemoryError(Rule):
 
     code = "UC220"
     name = "cuda-out-of-memory-error"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     category = Category.OPTIONAL
     effort = 0
     fix_safety = "Safe: both names are one object, from torch 2.4 on."

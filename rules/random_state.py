@@ -31,7 +31,7 @@ class CudaRandomState(Rule):
 
     code = "UC302"
     name = "cuda-random-state"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     category = Category.OPTIONAL
     effort = 1
     fix_safety = (

@@ -24,7 +24,7 @@ class RankModuloDevices(Rule):
 
     code = "UC404"
     name = "rank-modulo-devices"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     effort = 1
     priority = 30
     fix_safety = (

@@ -31,7 +31,7 @@ class CudaRuntimeCall(Rule):
 
     code = "UC222"
     name = "cuda-runtime-call"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     category = Category.OPTIONAL
     effort = 1
     fix_safety = (

@@ -32,7 +32,7 @@ class CudaSeed(Rule):
 
     code = "UC301"
     name = "cuda-seed"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     category = Category.OPTIONAL
     effort = 1
     fix_safety = (

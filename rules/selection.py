@@ -122,7 +122,7 @@ class CudaOrCpu(Rule):
 
     code = "UC201"
     name = "cuda-or-cpu"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     category = Category.MANDATORY
     effort = 1
     priority = 20
@@ -407,7 +407,7 @@ class CudaAvailable(Rule):
 
     code = "UC202"
     name = "cuda-available"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     category = Category.OPTIONAL
     effort = 1
     priority = 60

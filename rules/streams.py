@@ -40,7 +40,7 @@ class CudaStream(Rule):
 
     code = "UC213"
     name = "cuda-stream"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     effort = 3
     fix_safety = (
         "Safe: the same stream with CUDA. Without an accelerator `Stream()` and `current_stream()` raised, and "

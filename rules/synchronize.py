@@ -27,7 +27,7 @@ class CudaSynchronize(Rule):
 
     code = "UC206"
     name = "cuda-synchronize"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     effort = 1
     fix_safety = (
         "Safe: the same call with CUDA; without an accelerator it raised, and is left out now. In a `try` "

@@ -40,7 +40,7 @@ class CudaTensorType(Rule):
 
     code = "UC108"
     name = "cuda-tensor-type"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     effort = 3
     priority = 35
     fix_safety = (

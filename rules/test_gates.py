@@ -51,7 +51,16 @@ class CudaTestGate(Rule):
 
     code = "UC702"
     name = "cuda-test-gate"
-    triggers = ("cuda", "require_torch_", "requires_gpu", "onlyCUDA", "skip_if_lt_x_gpu", "requires_nccl")
+    triggers = (
+        r"\bcuda\b",
+        "require_torch_",
+        "require_cuda",
+        "requires_cuda",
+        "requires_gpu",
+        "onlyCUDA",
+        "skip_if_lt_x_gpu",
+        "requires_nccl",
+    )
     category = Category.OPTIONAL
     effort = 1
     priority = 20
