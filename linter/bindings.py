@@ -49,7 +49,7 @@ class Test(NamedTuple):
     holds: bool
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Binding:
     """One place where a name gets a value. `order` counts the statements of the scope from its start.
 
