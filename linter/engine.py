@@ -38,6 +38,7 @@ from uncuda.parsing import (
 from uncuda.positions import spans
 from uncuda.rules.registry import all_rules
 from uncuda.source import Lines, above_comments
+from uncuda.trees import Trees
 from uncuda.triggers import Triggers
 from uncuda.walk import children, is_text_statement
 
@@ -66,11 +67,16 @@ class Fixed:
     error: str | None = None
 
 
-def check_text(text: str, options: Options | None = None) -> Checked:
-    """Every tie in `text`. Never raises for bad input: a text that isn't Python gives `error`."""
+def check_text(text: str, options: Options | None = None, trees: Trees | None = None) -> Checked:
+    """Every tie in `text`. Never raises for bad input: a text that isn't Python gives `error`.
+
+    `trees` are those of an earlier state of the text; what hasn't changed since isn't parsed again.
+    """
     options = options or Options()
+    trees = Trees() if trees is None else trees
+    trees.begin()
     try:
-        return Checked(tuple(_findings(text, options)))
+        return Checked(tuple(_findings(text, options, trees)))
     except Unreadable as unreadable:
         return Checked((), unreadable.error)
     except RecursionError:
@@ -91,9 +97,10 @@ def fix_text(
     """
     options = options or Options()
     start = text
+    trees = Trees()
     applied: list[Finding] = []
     for _ in range(MAX_ROUNDS):
-        checked = check_text(text, options)
+        checked = check_text(text, options, trees)
         if checked.error is not None:
             if not applied:
                 return Fixed(start, (), (), f"{checked.error.message} (line {checked.error.row})")
@@ -114,7 +121,7 @@ def fix_text(
         applied.extend(chosen)
         text = fixed
     else:
-        findings = list(check_text(text, options).findings)
+        findings = list(check_text(text, options, trees).findings)
         findings = findings if keep is None else keep(text, tuple(findings))
     return Fixed(text, tuple(applied), tuple(findings))
 
@@ -286,7 +293,7 @@ class _Walker:
 _WRAPPER = "if 1:"
 
 
-def _findings(text: str, options: Options) -> list[Finding]:
+def _findings(text: str, options: Options, trees: Trees) -> list[Finding]:
     catalogue = _catalogue()
     lines = Lines(text)
     refuse_long_lines(lines, catalogue.triggers.found_in)
@@ -316,7 +323,7 @@ def _findings(text: str, options: Options) -> list[Finding]:
         for island in Islands(text, tree, lines, index, names).around(hits):
             if any(rules & wanted for rules in island.rules):
                 refuse_long_statement(island.end - island.start, lines.position(island.start)[0])
-                found.extend(_check_island(text, island, ctx, walker))
+                found.extend(_check_island(text, island, ctx, walker, trees))
     except cst.ParserSyntaxError:
         return _check_whole(text, lines, options)
     return _sorted(found)
@@ -331,7 +338,7 @@ def _with_smalls(stmt: cst.CSTNode) -> Iterator[cst.CSTNode]:
         yield from stmt.body
 
 
-def _check_island(text: str, island: Island, ctx: Context, walker: _Walker) -> list[Finding]:
+def _check_island(text: str, island: Island, ctx: Context, walker: _Walker, trees: Trees) -> list[Finding]:
     source = text[island.start : island.end]
     facts = ctx.index.classes.get(island.owner)
     ctx.begin(island.start, Surroundings(island.order + 1, facts.marks if facts is not None else ()))

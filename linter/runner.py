@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from uncuda.context import Options
     from uncuda.parsing import ParseError
     from uncuda.source import Lines
+    from uncuda.trees import Trees
 
 CHUNK = 8
 POOL_FROM_FORK = 40
@@ -225,8 +226,11 @@ def _examine(data: bytes, job: Job, mode: Mode) -> Examined:
         return replace(as_it_was, problem=problem)
 
 
-def examine_text(text: str, job: Job, mode: Mode) -> Examined:
-    """Checks or fixes a text; `job.path` and `job.data` are not looked at. `data` of the answer is not set."""
+def examine_text(text: str, job: Job, mode: Mode, trees: Trees | None = None) -> Examined:
+    """Checks or fixes a text; `job.path` and `job.data` are not looked at. `data` of the answer is not set.
+
+    `trees`: those of an earlier state of the text, for who checks it again and again.
+    """
     from uncuda.engine import check_text, fix_text
     from uncuda.own_names import own_names
     from uncuda.source import Lines
@@ -249,7 +253,7 @@ def examine_text(text: str, job: Job, mode: Mode) -> Examined:
         lines = Lines(text)
         return tuple(place(lines, f, profile.targets) for f in findings)
 
-    checked = check_text(text, options)
+    checked = check_text(text, options, trees)
     if checked.error is not None:
         wanted = UNPARSABLE in profile.codes and UNPARSABLE not in job.ignored
         return Examined((unparsable(checked.error, Lines(text)),) if wanted else ())

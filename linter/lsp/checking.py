@@ -9,6 +9,7 @@ from uncuda.findings import Edit, Fix
 from uncuda.results import UNPARSABLE, Placed, Problem
 from uncuda.runner import Job, Mode, examine_text, internal_problem, place, shown
 from uncuda.source import Lines
+from uncuda.trees import Trees
 
 
 @dataclass(frozen=True)
@@ -24,14 +25,14 @@ class Checked:
     problem: Problem | None = None
 
 
-def check(text: str, job: Job, last: Checked | None = None) -> Checked:
-    """Checks `text`; `last` is what was known of the document before."""
+def check(text: str, job: Job, last: Checked | None = None, trees: Trees | None = None) -> Checked:
+    """Checks `text`; `last` is what was known of the document before, `trees` what was parsed for it."""
     from uncuda.prefilter import needs_check
 
     if not needs_check(text.encode("utf-8", "surrogatepass"), job.profile.codes):
         return Checked(text)
     try:
-        done = examine_text(text, job, Mode.CHECK)
+        done = examine_text(text, job, Mode.CHECK, trees)
     except RecursionError:
         return Checked(text, carried(last, text, job), parsed=False)
     except Exception as error:  # the server must outlive a bug in a rule

@@ -14,6 +14,7 @@ from uncuda.lsp.checking import Checked, check
 from uncuda.lsp.workspace import Workspace
 from uncuda.notebook_cells import Joined, join
 from uncuda.runner import Job
+from uncuda.trees import Trees
 
 LONGEST_WAIT = 0.05
 """Seconds that a check waits for more typing, at most; half of what the last check took, if that is less."""
@@ -31,6 +32,7 @@ class Document:
     stamp: tuple[object, ...] | None = None
     """The versions and the settings that `checked` is of."""
     joined: Joined | None = None
+    trees: Trees = field(default_factory=Trees, repr=False)
     took: float = 0.0
     task: asyncio.Task[None] | None = field(default=None, repr=False)
 
@@ -137,4 +139,4 @@ class Session:
             self._warn(f"settings: {error}")
         if job is None:
             return Checked(text)
-        return check(text, job, document.checked)
+        return check(text, job, document.checked, document.trees)
