@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 
 _BORDER = r"\b"
 _IMPORT = "import "
@@ -157,7 +158,7 @@ def _groups(literals: list[_Literal]) -> Iterator[_Group]:
     Cores that begin alike share a pattern, since Python's `re` looks for a common beginning as fast as for one
     word; so do those that begin with a capital, which are few in a text.
     """
-    cores = _cores({literal.text for literal in literals})
+    cores = _cores(frozenset(literal.text for literal in literals))
     owned: dict[str, list[_Literal]] = {core: [] for core in cores}
     for literal in literals:
         core = next(core for core in cores if core in literal.text)
@@ -169,7 +170,8 @@ def _groups(literals: list[_Literal]) -> Iterator[_Group]:
         yield re.compile("|".join(map(re.escape, members))), {core: owned[core] for core in members}
 
 
-def _cores(texts: set[str]) -> list[str]:
+@cache
+def _cores(texts: frozenset[str]) -> tuple[str, ...]:
     """The fewest pieces of text that one has to look for to find all of `texts`."""
     left = {t for t in texts if not any(o != t and o in t for o in texts)}
     cores: list[str] = []
@@ -188,4 +190,4 @@ def _cores(texts: set[str]) -> list[str]:
             break
         cores.append(best)
         left = {text for text in left if best not in text}
-    return sorted((*cores, *left))
+    return tuple(sorted((*cores, *left)))
