@@ -12,8 +12,6 @@ import libcst as cst
 from uncuda.bindings import ANYWHERE, FIRST_CASE, Binding, Block, Expression, Part, Test, by_name
 from uncuda.source import Lines
 
-_GLOBAL = re.compile(r"(?:^|[;:])[ \t\f]*global[ \t\\]", re.M)
-_WALRUS = re.compile(r":=")
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 _CHOICES = (ast.If, ast.Match)
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
@@ -180,18 +178,34 @@ def module_reader(source: AstText, tree: ast.Module) -> tuple[AstSuiteReader, li
     for stmt in tree.body:
         orders.append(reader.order)
         reader.read([stmt])
-    reader.out.extend(_walrus(source, list(_around(source, tree, _WALRUS))))
-    for stmt in _around(source, tree, _GLOBAL):
+    text = source.text
+    walrus = [found.start() for found in re.finditer(":=", text)] if ":=" in text else []
+    reader.out.extend(_walrus(source, list(_around(source, tree, walrus))))
+    for stmt in _around(source, tree, _globals(text)):
         names = [n for node in ast.walk(stmt) if isinstance(node, ast.Global) for n in node.names]
         reader.out.extend(Binding(name, "other", block=ANYWHERE) for name in names)
     return reader, orders
 
 
-def _around(source: AstText, tree: ast.Module, pattern: re.Pattern[str]) -> Iterator[ast.stmt]:
-    """The top-level statements in which there is text that fits a pattern."""
-    rows = [source.lines.position(found.start())[0] for found in pattern.finditer(source.text)]
-    if not rows:
+def _globals(text: str) -> list[int]:
+    """Where `global` begins a statement, or may."""
+    found: list[int] = []
+    at = text.find("global")
+    while at >= 0:
+        end = at + len("global")
+        if text[end : end + 1] in (" ", "\t", "\\"):
+            before = text[text.rfind("\n", 0, at) + 1 : at].rpartition("\r")[2].strip()
+            if not before or before[-1] in ";:":
+                found.append(at)
+        at = text.find("global", end)
+    return found
+
+
+def _around(source: AstText, tree: ast.Module, places: list[int]) -> Iterator[ast.stmt]:
+    """The top-level statements that hold one of these offsets."""
+    if not places:
         return
+    rows = [source.lines.position(at)[0] for at in places]
     for stmt in tree.body:
         assert stmt.end_lineno is not None
         if bisect_left(rows, stmt.lineno) < bisect_right(rows, stmt.end_lineno):
