@@ -112,7 +112,8 @@ class Settings:
     )
     exclude: tuple[Glob, ...] = _key(
         "globs",
-        "What to leave out: patterns as in .gitignore, from the directory of the settings file.",
+        "What to leave out: patterns as in .gitignore, from the directory of the settings file. With the default "
+        "list, a package that is called build or dist is searched all the same.",
         _globs(DEFAULT_EXCLUDE),
     )
     extend_exclude: tuple[Glob, ...] = _key("globs", "What to leave out on top of exclude.", ())

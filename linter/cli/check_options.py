@@ -119,6 +119,7 @@ def check_parser() -> ArgumentParser:
     )
     fixes.add_argument(
         "--add-ignore",
+        nargs="?",
         metavar="REASON",
         help="put a comment at each finding that silences it; write --add-ignore=REASON to give a reason",
     )

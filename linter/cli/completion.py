@@ -45,7 +45,7 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-_PATH_OPTIONS = frozenset({"--stdin-filename", "--output-file", "--config"})
+_PATH_OPTIONS = frozenset({"--stdin-filename", "--output-file", "--config", "--baseline"})
 
 
 def _listed(metavar: object) -> tuple[str, ...]:
