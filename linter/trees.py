@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import libcst as cst
 
+from uncuda.parsing import parse_piece
+
 
 class Trees:
     """The trees of the pieces that the last check asked for. For one file, and one thread at a time."""
@@ -20,6 +22,6 @@ class Trees:
         """The tree of a piece. Raises cst.ParserSyntaxError."""
         tree = self._now.get(text) or self._last.get(text)
         if tree is None:
-            tree = cst.parse_module(text)
+            tree = parse_piece(text)
         self._now[text] = tree
         return tree
