@@ -173,7 +173,8 @@ def on_module(
 
 
 _FIRST_BLOCK = re.compile(
-    r"^(?:def|class|if|for|while|with|try|else|async)\b[^\r\n#]*:[ \t]*(?:#[^\r\n]*)?(?:\r\n?|\n)([ \t]+)\S", re.M
+    r"^(?:def|class|if|for|while|with|try|else|async)\b[^\r\n#]*:[ \t]*(?:#[^\r\n]*)?(?:\r\n?|\n)([ \t]+)\S",
+    re.M,
 )
 
 

@@ -29,7 +29,8 @@ def test_watch(tmp_path: Path) -> None:
         for line in process.stdout or ():
             lines.put(line)
 
-    threading.Thread(target=read, daemon=True).start()
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
 
     def wait_for(word: str) -> list[str]:
         seen: list[str] = []
