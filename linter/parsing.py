@@ -21,6 +21,9 @@ LONGEST_FILE = 4_000_000
 DEEPEST = 200
 """Brackets within brackets, as for Python itself. libcst has no limit: thousands of them end the process."""
 
+LONGEST_CONDITION = 2000
+"""Values that one `and` or `or` joins."""
+
 TOO_DEEP = "nested too deeply"
 
 
@@ -47,7 +50,7 @@ def parse_ast(text: str) -> ast.Module:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ast.parse(text)
+            tree = ast.parse(text)
     except SyntaxError as error:
         told = ParseError(error.msg or "invalid syntax", max(error.lineno or 1, 1), max(error.offset or 1, 1))
         raise Unreadable(told, final=len(text) > LONGEST_FILE or _is_deep(text)) from None
@@ -107,6 +110,7 @@ def _size(characters: int) -> str:
     return f"{characters / 1e6:.1f} million characters" if characters >= 1e6 else f"{characters} characters"
 
 
+_LOGIC = re.compile(r"\b(?:and|or)\b")
 _BRACKET = re.compile(r"[()\[\]{}]")
 # Operators and words that nest what follows them, thousands in a row.
 _RUN = re.compile(r"(?:(?:[-+~]|\*\*|\bnot\b|\bawait\b|\blambda\b[^:\n]{0,99}:)\s*){2000}")

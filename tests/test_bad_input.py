@@ -55,6 +55,11 @@ CASES = {
         _deep("-", "", 20_000), FINDING, "UC000 cannot be parsed, so it was not checked: nested too deeply"
     ),
     "sum.py": Case(_deep("1 + ", "", 20_000), FINDING, "UC000 cannot be parsed"),
+    "condition.py": Case(
+        _deep("1 and\\\n", "", 20_000),
+        FINDING,
+        "condition.py:2:5: UC000 cannot be parsed, so it was not checked: nested too deeply",
+    ),
     "chain.py": Case(_deep("", ".cuda()", 4000), FINDING, "UC000 cannot be parsed"),
 }
 QUIET = {
