@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 CHUNK = 8
 POOL_FROM_FORK = 40
 """From so many files to parse on, a pool of forked workers pays."""
+POOL_FROM_UNREAD = 400
+"""From so many files to read on, they read and sift them as well."""
 POOL_FROM_SPAWN = 200
 """The same where workers start afresh (macOS, Windows)."""
 
@@ -293,6 +295,10 @@ def shown(findings: Sequence[Placed], profile: Profile) -> tuple[Placed, ...]:
 # -- all files ---------------------------------------------------------------------------------------------
 
 
+_Done = tuple[int, "Examined | None", "os.stat_result | None", str]
+"""Of a file: its number, what it gave (None: there is nothing in it to be parsed), its state and digest as read."""
+
+
 @dataclass
 class Runner:
     """Runs jobs and hands out their results in the order of the jobs.
@@ -314,8 +320,7 @@ class Runner:
         collecting = gc.isenabled()
         try:
             gc.disable()
-            hits = self._sift(jobs)
-            self._examine_all(jobs, hits)
+            self._examine_all(jobs, self._unknown(jobs))
         except KeyboardInterrupt:
             raise Interrupted([self._results[n] for n in sorted(self._results)]) from None
         finally:
@@ -327,50 +332,41 @@ class Runner:
 
     # -- what needs no parsing -----------------------------------------------------------------------------
 
-    def _sift(self, jobs: Sequence[Job]) -> list[tuple[int, int]]:
-        """Settles the files that the prefilter or the cache can; returns `(size, number)` of the others."""
-        hits: list[tuple[int, int]] = []
+    def _unknown(self, jobs: Sequence[Job]) -> list[tuple[int, int]]:
+        """Settles the files that the cache knows; returns `(size, number)` of the others."""
+        unknown: list[tuple[int, int]] = []
         for number, job in enumerate(jobs):
-            size = self._sift_one(number, job)
+            size = self._look_up(number, job)
             if size is not None:
-                hits.append((size, number))
-        return hits
+                unknown.append((size, number))
+        return unknown
 
-    def _sift_one(self, number: int, job: Job) -> int | None:
-        from uncuda.cache import Entry, digest_of
-        from uncuda.prefilter import needs_check
+    def _look_up(self, number: int, job: Job) -> int | None:
+        from uncuda.cache import digest_of
 
-        data, info = job.data, None
-        key = ""
         if job.path.suffix == ".ipynb":
             text = "is a notebook, which is not read; `jupyter nbconvert --to script` makes Python of it"
             self._settle(number, job, Examined(problem=Problem(ProblemKind.UNREADABLE, text)))
             return None
+        if job.data is not None:
+            return len(job.data)
         try:
-            if data is None:
-                info = os.stat(job.path)
-                known = None
-                if self.cache is not None:
-                    key = self._key(job)
-                    known = self.cache.get(key, str(job.path), info, job.profile.targets)
-                # Time and size are enough to report by; before a file is written its content is compared.
-                if known is not None and self.mode is Mode.CHECK:
+            info = os.stat(job.path)
+            known = None
+            if self.cache is not None:
+                known = self.cache.get(self._key(job), str(job.path), info, job.profile.targets)
+            # Time and size are enough to report by; before a file is written its content is compared.
+            if known is not None and self.mode is Mode.CHECK:
+                self._settle(number, job, Examined(known.findings, known.suppressed))
+                return None
+            if known is not None and known.digest and digest_of(job.path.read_bytes()) == known.digest:
+                if not any(p.fixable(job.profile.unsafe) for p in shown(known.findings, job.profile)):
                     self._settle(number, job, Examined(known.findings, known.suppressed))
                     return None
-                data = job.path.read_bytes()
-                if known is not None and known.digest and digest_of(data) == known.digest:
-                    if not any(p.fixable(job.profile.unsafe) for p in shown(known.findings, job.profile)):
-                        self._settle(number, job, Examined(known.findings, known.suppressed))
-                        return None
         except OSError as error:
             self._settle(number, job, Examined(problem=read_problem(error)))
             return None
-        if needs_check(data, job.profile.codes):
-            return len(data)
-        if self.cache is not None and info is not None:
-            self.cache.put(key, str(job.path), info, Entry((), 0, ""))
-        self._settle(number, job, Examined())
-        return None
+        return info.st_size
 
     def _key(self, job: Job) -> str:
         known = (id(job.profile), job.ignored)
@@ -382,26 +378,39 @@ class Runner:
 
     # -- what does -----------------------------------------------------------------------------------------
 
-    def _examine_all(self, jobs: Sequence[Job], hits: list[tuple[int, int]]) -> None:
+    def _examine_all(self, jobs: Sequence[Job], unknown: list[tuple[int, int]]) -> None:
         forking = sys.platform not in ("darwin", "win32")
-        enough = POOL_FROM_FORK if forking else POOL_FROM_SPAWN
-        if self.workers > 1 and len(hits) >= enough:
+        if self.workers > 1 and forking and len(unknown) >= POOL_FROM_UNREAD:
+            self._in_pool(jobs, unknown, "fork")
+            return
+        hits = [(size, number) for size, number in unknown if self._is_hit(number, jobs[number])]
+        if self.workers > 1 and len(hits) >= (POOL_FROM_FORK if forking else POOL_FROM_SPAWN):
             self._in_pool(jobs, hits, "fork" if forking else "spawn")
             return
         for _, number in hits:
-            job = jobs[number]
-            loaded = load(job)
-            if isinstance(loaded, Problem):
-                self._settle(number, job, Examined(problem=loaded))
-                continue
-            data, info = loaded
-            self._take(number, job, examine(data, job, mode_for(self.mode, info)), info, data)
+            for done in _each([(number, jobs[number])], self.mode):
+                self._take(jobs[number], done)
+
+    def _is_hit(self, number: int, job: Job) -> bool:
+        """Is there something in a file that has to be parsed? If not, it is settled."""
+        from uncuda.prefilter import needs_check
+
+        loaded = load(job)
+        if isinstance(loaded, Problem):
+            self._settle(number, job, Examined(problem=loaded))
+            return False
+        data, info = loaded
+        if needs_check(data, job.profile.codes):
+            return True
+        self._take(job, (number, None, info, ""))
+        return False
 
     def _in_pool(self, jobs: Sequence[Job], hits: list[tuple[int, int]], method: str) -> None:
         if method == "fork":
             from uncuda.engine import check_text
 
             check_text("")  # loads the rules, once for all workers
+        # The largest first, so that no process is left with much to do at the end.
         order = [number for _, number in sorted(hits, reverse=True)]
         chunks = [order[at : at + CHUNK] for at in range(0, len(order), CHUNK)]
         lost = self._share_out(jobs, chunks, self.workers, method)
@@ -426,25 +435,22 @@ class Runner:
                 if done is None:
                     lost += chunks[chunk]
                     continue
-                for number, examined, info, digest in done:
-                    self._take(number, jobs[number], examined, info, None, digest)
+                for item in done:
+                    self._take(jobs[item[0]], item)
         return lost
 
     # -- results -------------------------------------------------------------------------------------------
 
-    def _take(
-        self,
-        number: int,
-        job: Job,
-        examined: Examined,
-        info: os.stat_result | None,
-        data: bytes | None,
-        digest: str = "",
-    ) -> None:
+    def _take(self, job: Job, done: _Done) -> None:
         """Writes what has to be written, remembers what can be remembered, settles the rest."""
-        from uncuda.cache import Entry, digest_of
+        from uncuda.cache import Entry
 
-        if examined.data is not None and self.mode is Mode.FIX and job.data is None:
+        number, examined, info, digest = done
+        if examined is None:
+            if self.cache is not None and info is not None:
+                self.cache.put(self._key(job), str(job.path), info, Entry((), 0, ""))
+            examined = Examined()
+        elif examined.data is not None and self.mode is Mode.FIX and job.data is None:
             problem = _write(job.path, examined.data, info)
             if problem is not None:
                 loaded = load(job)
@@ -464,10 +470,9 @@ class Runner:
         elif (
             self.cache is not None and info is not None and examined.problem is None and examined.new is None
         ):
-            known = digest or (digest_of(data) if data is not None else "")
-            if known and not any(p.finding.code == UNPARSABLE for p in examined.findings):
+            if digest and not any(p.finding.code == UNPARSABLE for p in examined.findings):
                 self.cache.put(
-                    self._key(job), str(job.path), info, Entry(examined.findings, examined.suppressed, known)
+                    self._key(job), str(job.path), info, Entry(examined.findings, examined.suppressed, digest)
                 )
         self._settle(number, job, examined)
 
@@ -551,8 +556,6 @@ def _write(path: Path, data: bytes, info: os.stat_result | None) -> Problem | No
 
 # -- in a worker -------------------------------------------------------------------------------------------
 
-_Done = tuple[int, Examined, "os.stat_result | None", str]
-
 
 def _work(mode: Mode, numbered: Sequence[tuple[int, Job]]) -> list[_Done]:
     gc.disable()
@@ -561,6 +564,7 @@ def _work(mode: Mode, numbered: Sequence[tuple[int, Job]]) -> list[_Done]:
 
 def _each(numbered: Sequence[tuple[int, Job]], mode: Mode) -> Iterator[_Done]:
     from uncuda.cache import digest_of
+    from uncuda.prefilter import needs_check
 
     for number, job in numbered:
         loaded = load(job)
@@ -568,7 +572,10 @@ def _each(numbered: Sequence[tuple[int, Job]], mode: Mode) -> Iterator[_Done]:
             yield number, Examined(problem=loaded), None, ""
             continue
         data, info = loaded
-        yield number, examine(data, job, mode_for(mode, info)), info, digest_of(data)
+        if needs_check(data, job.profile.codes):
+            yield number, examine(data, job, mode_for(mode, info)), info, digest_of(data)
+        else:
+            yield number, None, info, ""
 
 
 def default_workers() -> int:
