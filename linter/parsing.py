@@ -58,6 +58,19 @@ def parse_ast(text: str) -> ast.Module:
         raise Unreadable(ParseError(str(error), 1, 1)) from None
     except (RecursionError, MemoryError):
         raise Unreadable(ParseError(TOO_DEEP, 1, 1)) from None
+    _refuse_long_conditions(text, tree)
+    return tree
+
+
+def _refuse_long_conditions(text: str, tree: ast.Module) -> None:
+    """`a and b and …` is flat for `ast` and as deep as it is long for libcst."""
+    if text.count("and") + text.count("or") <= LONGEST_CONDITION:
+        return
+    if sum(1 for _ in _LOGIC.finditer(text)) <= LONGEST_CONDITION:
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.BoolOp) and len(node.values) > LONGEST_CONDITION:
+            raise Unreadable(ParseError(TOO_DEEP, node.lineno, node.col_offset + 1))
 
 
 _CHECK = cst.CSTNode.__post_init__
