@@ -1,36 +1,51 @@
-"""Arguments put into a call before or behind those that it has, whose layout and comments stay."""
+"""A call's arguments changed, and others put before and behind them; layout and comments stay."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import libcst as cst
 
 from uncuda.fixes.builder import FixBuilder, Replace
 
 
-def add_arguments(fix: FixBuilder, call: cst.Call, *, first: str = "", last: str = "") -> None:
-    """Writes further arguments (source text) before the first and behind the last of a call's own."""
+def change_arguments(
+    fix: FixBuilder,
+    call: cst.Call,
+    instead: Mapping[cst.Arg, str] = MappingProxyType({}),
+    *,
+    first: str = "",
+    last: str = "",
+) -> None:
+    """Writes new values (source text) for some of a call's arguments, and further arguments before the first
+    and behind the last of them."""
     given = call.args
-    if not given:
-        fix.arguments(call, ", ".join(filter(None, (first, last))))
-        return
     between = _separator(call, fix)
-    head, tail = given[0], given[-1]
-    if head.star or tail.value.lpar or head.value.lpar:
-        own = "".join(fix.code(a.with_changes(comma=cst.MaybeSentinel.DEFAULT)) for a in given[:1])
-        own += "".join(
-            f",{between}{fix.code(a.with_changes(comma=cst.MaybeSentinel.DEFAULT))}" for a in given[1:]
-        )
-        fix.arguments(call, f",{between}".join(filter(None, (first, own, last))))
+    if not given or (first and _is_closed(given[0])) or (last and given[-1].value.lpar):
+        own = [_argument(fix, arg, instead.get(arg)) for arg in given]
+        fix.arguments(call, f",{between}".join(filter(None, (first, *own, last))))
         return
-    front: cst.CSTNode = head.keyword if head.keyword is not None else head.value
-    texts = {id(front): fix.code(front), id(tail.value): fix.code(tail.value)}
+    texts: dict[cst.CSTNode, str] = {arg.value: text for arg, text in instead.items()}
     if first:
-        texts[id(front)] = f"{first},{between}{texts[id(front)]}"
+        front: cst.CSTNode = given[0].keyword if given[0].keyword is not None else given[0].value
+        texts[front] = f"{first},{between}{texts.get(front, fix.code(front))}"
     if last:
-        texts[id(tail.value)] = f"{texts[id(tail.value)]},{between}{last}"
-    for node in {id(n): n for n in (front, tail.value)}.values():
-        if texts[id(node)] != fix.code(node):
-            fix.edits.append(Replace(node, texts[id(node)]))
+        back = given[-1].value
+        texts[back] = f"{texts.get(back, fix.code(back))},{between}{last}"
+    fix.edits.extend(Replace(node, text) for node, text in texts.items())
+
+
+def _is_closed(arg: cst.Arg) -> bool:
+    """Can nothing be written right before the argument: has it a star, or parentheses?"""
+    return bool(arg.star) or (arg.keyword is None and bool(arg.value.lpar))
+
+
+def _argument(fix: FixBuilder, arg: cst.Arg, value: str | None) -> str:
+    code = fix.code(arg.with_changes(comma=cst.MaybeSentinel.DEFAULT)).strip()
+    if value is None:
+        return code
+    return value if arg.keyword is None else f"{arg.keyword.value}={value}"
 
 
 def _separator(call: cst.Call, fix: FixBuilder) -> str:

@@ -8,7 +8,7 @@ import libcst as cst
 
 from uncuda.context import Context
 from uncuda.findings import TorchVersion
-from uncuda.fixes.arguments import add_arguments
+from uncuda.fixes.arguments import change_arguments
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.flow import argument
 from uncuda.rules._amp import DeviceType, amp_name, be_certain, is_assigned, mentioned, names_cuda
@@ -160,9 +160,9 @@ class CudaCustomAutograd(Rule):
         kind = f"device_type={DeviceType(fix).text}"
         fix.replace(node.func, self._new(fix, name))
         if node.args and node.args[0].keyword is None:
-            add_arguments(fix, node, last=kind)
+            change_arguments(fix, node, last=kind)
         else:
-            add_arguments(fix, node, first=kind)
+            change_arguments(fix, node, first=kind)
 
     def _literal(self, fix: FixBuilder, kind: cst.Arg) -> None:
         fix.unsafe()

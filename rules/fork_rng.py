@@ -6,7 +6,7 @@ import libcst as cst
 
 from uncuda.context import Context
 from uncuda.findings import TorchVersion
-from uncuda.fixes.arguments import add_arguments
+from uncuda.fixes.arguments import change_arguments
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.fixes.styles import ACCELERATOR_FLOOR
 from uncuda.flow import argument
@@ -64,6 +64,18 @@ class CudaForkRng(Rule):
             setup="torch.manual_seed(1)",
             run="x, torch.rand(1)",
             id="counted",
+        ),
+        Bad(
+            "import torch\n\n\ndef aside(f):\n    n = torch.random.fork_rng(list(range(torch.cuda.device_count())))\n"
+            "    with n:\n        return f()\n",
+            "import torch\n\n\ndef aside(f):\n"
+            "    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() "
+            'else torch.device("cpu")\n'
+            "    n = torch.random.fork_rng(list(range(torch.accelerator.device_count())), device_type=device.type)\n"
+            "    with n:\n        return f()\n",
+            setup="torch.manual_seed(1)",
+            run="aside(lambda: torch.rand(1)), torch.rand(1)",
+            id="counted-last",
         ),
         Bad(
             "from torch.random import fork_rng\n\n\ndef aside(f, device, devices):\n"
@@ -143,13 +155,16 @@ class CudaForkRng(Rule):
         count = f"{fix.name('torch')}.accelerator.device_count"
         device_type = fix.device_type()
         bare = devices is None or fix.code(devices.value) == "None"
-        if not bare:
+        if devices is not None and not bare:
+            instead: dict[cst.Arg, str] = {}
             for call in _counts(devices, fix.ctx):
-                fix.replace(call.func, count)
+                found = instead.get(devices, fix.code(devices.value))
+                instead[devices] = found.replace(fix.code(call), f"{count}()")
             if kind is not None:
-                fix.replace(kind.value, device_type)
-            else:
-                add_arguments(fix, node, last=f"device_type={device_type}")
+                instead[kind] = device_type
+            change_arguments(
+                fix, node, instead, last="" if kind is not None else f"device_type={device_type}"
+            )
             return
         if any(a.keyword is None and a is not devices for a in node.args):
             raise CannotFix("arguments by position")

@@ -8,7 +8,7 @@ import libcst as cst
 
 from uncuda.context import Context
 from uncuda.findings import Outcome, Target, TorchVersion
-from uncuda.fixes.arguments import add_arguments
+from uncuda.fixes.arguments import change_arguments
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.flow import argument
 from uncuda.rules._amp import (
@@ -102,6 +102,17 @@ class CudaGradScaler(Rule):
             count=2,
             run="[s.is_enabled() for s in make()]",
             id="general",
+        ),
+        Bad(
+            "from torch import amp\n\n\ndef make(a, b):\n"
+            '    return amp.GradScaler("cuda"), amp.GradScaler(enabled=(a or b)), amp.GradScaler(device="cuda", enabled=a)\n',
+            f"import torch\nfrom torch import amp\n\n\ndef make(a, b):\n    device = {_SELECT}\n"
+            '    return amp.GradScaler(device.type, enabled=device.type != "cpu"), '
+            'amp.GradScaler(device.type, enabled=((a or b) and device.type != "cpu")), '
+            'amp.GradScaler(device=device.type, enabled=a and device.type != "cpu")\n',
+            count=3,
+            run="[s.is_enabled() for s in make(True, False)]",
+            id="alone-and-in-parentheses",
         ),
         Bad(
             "import torch\n\n\nclass Trainer:\n    def __init__(self, amp):\n"
@@ -299,17 +310,17 @@ class CudaGradScaler(Rule):
             fix.unsafe()
         kind = DeviceType(fix)
         switch = enabled_off_cpu(fix, node, enabled.value if enabled is not None else None, kind)
+        instead: dict[cst.Arg, str] = {}
         first = last = ""
         if device is not None:
-            fix.replace(device.value, kind.text)
+            instead[device] = kind.text
         else:
             first = f"device={kind.text}" if by_keyword else kind.text
         if enabled is None:
             last = f"enabled={switch}" if switch else ""
         elif switch != fix.code(enabled.value):
-            fix.replace(enabled.value, switch or "True")
-        if first or last:
-            add_arguments(fix, node, first=first, last=last)
+            instead[enabled] = switch or "True"
+        change_arguments(fix, node, instead, first=first, last=last)
 
 
 def _is_class_test(ctx: Context) -> bool:
