@@ -39,7 +39,7 @@ from uncuda.positions import spans
 from uncuda.rules.registry import all_rules
 from uncuda.source import Lines, above_comments
 from uncuda.trees import Trees
-from uncuda.triggers import Triggers
+from uncuda.triggers import Triggers, triggers_of
 from uncuda.walk import children, is_text_statement
 
 MAX_ROUNDS = 12
@@ -177,7 +177,7 @@ def _catalogue() -> _Catalogue:
             bits[trigger] = bits.get(trigger, 0) | 1 << number
         for node_name, method in rule.handlers().items():
             visits.append((1 << number, getattr(cst, node_name), getattr(rule, method)))
-    return _Catalogue(bits, codes, Triggers(bits), tuple(visits))
+    return _Catalogue(bits, codes, triggers_of(frozenset(bits)), tuple(visits))
 
 
 @cache

@@ -7,7 +7,7 @@ import re
 from functools import cache
 
 from uncuda.rules.catalogue import catalogue
-from uncuda.triggers import Triggers
+from uncuda.triggers import Triggers, triggers_of
 
 _DECLARATION = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)", re.MULTILINE)
 # What these write below 128 is ASCII, so that the triggers stand there as they are.
@@ -20,7 +20,7 @@ _NOQA = re.compile(rb"(?i)noqa[ \t]*:[^\n]{0,1000}UC\d")
 def triggers(codes: frozenset[str]) -> Triggers:
     """The triggers of the rules `codes`, housekeeping left out."""
     infos = (info for info in catalogue() if info.code in codes and not info.housekeeping)
-    return Triggers({t for info in infos for t in info.triggers})
+    return triggers_of(frozenset(t for info in infos for t in info.triggers))
 
 
 @cache

@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 
 _BORDER = r"\b"
 _IMPORT = "import "
@@ -107,6 +107,12 @@ class Triggers:
                 if name in self._asked:
                     yield at, name
             at = text.find("import", end)
+
+
+@lru_cache(maxsize=4)
+def triggers_of(chosen: frozenset[str]) -> Triggers:
+    """A set of triggers, made once: the prefilter and the engine ask for the same."""
+    return Triggers(chosen)
 
 
 _Group = tuple[re.Pattern[str], dict[str, list[_Literal]]]
