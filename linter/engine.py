@@ -36,6 +36,7 @@ from uncuda.parsing import (
     refuse_long_statement,
 )
 from uncuda.positions import spans
+from uncuda.prose import in_code
 from uncuda.rules.registry import all_rules
 from uncuda.source import Lines, above_comments
 from uncuda.trees import Trees
@@ -161,6 +162,8 @@ class _Catalogue:
     bits: dict[str, int]
     """By trigger: the rules that have it."""
     codes: dict[str, int]
+    for_texts: int
+    """The rules that look into texts of several words."""
     triggers: Triggers
     visits: tuple[tuple[int, type[cst.CSTNode], _Visit], ...]
 
@@ -171,13 +174,14 @@ def _catalogue() -> _Catalogue:
     bits: dict[str, int] = {}
     visits: list[tuple[int, type[cst.CSTNode], _Visit]] = []
     codes: dict[str, int] = {}
+    for_texts = sum(1 << number for number, rule in enumerate(rules) if rule.reads_texts)
     for number, rule in enumerate(rules):
         codes[rule.code] = 1 << number
         for trigger in rule.triggers:
             bits[trigger] = bits.get(trigger, 0) | 1 << number
         for node_name, method in rule.handlers().items():
             visits.append((1 << number, getattr(cst, node_name), getattr(rule, method)))
-    return _Catalogue(bits, codes, triggers_of(frozenset(bits)), tuple(visits))
+    return _Catalogue(bits, codes, for_texts, triggers_of(frozenset(bits)), tuple(visits))
 
 
 @cache
@@ -298,6 +302,8 @@ def _findings(text: str, options: Options, trees: Trees) -> list[Finding]:
     lines = Lines(text)
     refuse_long_lines(lines, catalogue.triggers.found_in)
     hits = [(at, catalogue.bits[trigger]) for at, trigger in catalogue.triggers.hits(text)]
+    if hits:
+        hits = in_code(text, hits, catalogue.for_texts)
     if not hits:
         # Still, a text that isn't Python is worth a word; but not the cost of a parse.
         return []

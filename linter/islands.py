@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from itertools import accumulate
 from uncuda.ast_bindings import AstSuiteReader, AstText, nested_suites, statements
 from uncuda.bindings import Binding
 from uncuda.index import FileIndex
+from uncuda.prose import in_code
 from uncuda.source import Lines
 from uncuda.triggers import Triggers
 
@@ -110,9 +110,9 @@ class Islands:
 
     def around(self, hits: Iterable[Hit]) -> list[Island]:
         """The smallest top-level statements and class members around the hits, in order; not those whose hits are all
-        in comments and in strings that stand alone."""
+        in strings that stand alone."""
         bound = [b for found in self.index.bindings.values() for b in found]
-        aliases = self.names.hits(bound, self.text, 0, len(self.text), self._known)
+        aliases = in_code(self.text, self.names.hits(bound, self.text, 0, len(self.text), self._known), 0)
         found: dict[tuple[int, int], tuple[Island, _Group, list[Hit]]] = {}
         waiting = [*hits, *aliases]
         done: set[int] = set()
@@ -141,25 +141,26 @@ class Islands:
             return []
         reader = AstSuiteReader(self.source)
         reader.read(node.body)
-        return self.names.hits(reader.out, self.text, *self.source.span(node), dict(self._known))
+        return in_code(
+            self.text, self.names.hits(reader.out, self.text, *self.source.span(node), dict(self._known)), 0
+        )
 
     def _rules(self, island: Island, members: list[ast.stmt], hits: list[Hit]) -> tuple[int, ...]:
         """For each statement of an island, the rules that have a trigger in its own code."""
-        prose = _Prose(self.text, self.source, members)
         told: dict[int, int] = {}
         known = dict(self._known)
         while hits:
             fresh: set[int] = set()
             for at, rules in hits:
-                if not prose.holds(at):
-                    stmt = self._innermost(members, at)
-                    if stmt is not None and rules & ~told.get(id(stmt), 0):
-                        told[id(stmt)] = told.get(id(stmt), 0) | rules
-                        fresh.add(id(stmt))
+                stmt = self._innermost(members, at)
+                if stmt is not None and not _is_prose(stmt) and rules & ~told.get(id(stmt), 0):
+                    told[id(stmt)] = told.get(id(stmt), 0) | rules
+                    fresh.add(id(stmt))
             # What such a statement binds in a function stands for something as well.
             reader = AstSuiteReader(self.source)
             reader.read([s for s in statements(members) if id(s) in fresh and isinstance(s, _BINDING)])
-            hits = self.names.hits(reader.out, self.text, island.start, island.end, known)
+            named = self.names.hits(reader.out, self.text, island.start, island.end, known)
+            hits = in_code(self.text, named, 0)
         return tuple(told.get(id(stmt), 0) for stmt in statements(members))
 
     def _innermost(self, members: list[ast.stmt], at: int) -> ast.stmt | None:
@@ -212,6 +213,15 @@ class Islands:
         return groups if not self.text[start : start + column].strip() else None
 
 
+def _is_prose(stmt: ast.stmt) -> bool:
+    """A docstring, or another string that stands alone."""
+    match stmt:
+        case ast.Expr(value=ast.Constant(value=str() | bytes()) | ast.JoinedStr()):
+            return True
+        case _:
+            return False
+
+
 def _line_groups(body: list[ast.stmt]) -> Iterator[_Group]:
     group: _Group | None = None
     for stmt in body:
@@ -226,69 +236,3 @@ def _line_groups(body: list[ast.stmt]) -> Iterator[_Group]:
         group = _Group(first, stmt.end_lineno, [stmt])
     if group is not None:
         yield group
-
-
-class _Prose:
-    """What in some statements is no code: comments, and strings that stand alone."""
-
-    def __init__(self, text: str, source: AstText, members: list[ast.stmt]) -> None:
-        self.text = text
-        self.lines = source.lines
-        self.source = source
-        self.members = members
-        self._alone = _Spans(source.span(node) for node in _strings_alone(members))
-        self._strings: _Spans | None = None
-
-    def holds(self, at: int) -> bool:
-        """Is the character at `at` prose?"""
-        if self._alone.hold(at):
-            return True
-        row = self.lines.position(at)[0]
-        mark = self.text.find("#", self.lines.start(row), at)
-        if mark < 0:
-            return False
-        if self._strings is None:
-            self._strings = _Spans(self.source.span(node) for node in _strings(self.members))
-        if self._strings.hold(at):
-            return False
-        while mark >= 0:
-            if not self._strings.hold(mark):
-                return True
-            mark = self.text.find("#", mark + 1, at)
-        return False
-
-
-class _Spans:
-    """Ranges of characters that don't overlap."""
-
-    def __init__(self, spans: Iterable[tuple[int, int]]) -> None:
-        self._spans = sorted(spans)
-
-    def hold(self, at: int) -> bool:
-        """Is the character in any of them?"""
-        number = bisect_right(self._spans, (at, sys.maxsize)) - 1
-        return number >= 0 and at < self._spans[number][1]
-
-
-def _strings_alone(members: list[ast.stmt]) -> Iterator[ast.stmt]:
-    for stmt in statements(members):
-        match stmt:
-            case ast.Expr(value=ast.Constant(value=str() | bytes()) | ast.JoinedStr()):
-                yield stmt
-            case _:
-                pass
-
-
-def _strings(members: list[ast.stmt]) -> Iterator[ast.expr]:
-    stack: list[ast.AST] = list(members)
-    while stack:
-        node = stack.pop()
-        if isinstance(node, ast.JoinedStr):
-            # What is inside has no places of its own that could be relied on before Python 3.12.
-            yield node
-            continue
-        if isinstance(node, ast.Constant):
-            if isinstance(node.value, (str, bytes)):
-                yield node
-            continue
-        stack.extend(ast.iter_child_nodes(node))

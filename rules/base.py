@@ -53,6 +53,8 @@ class Rule:
     docstring, nor in the statements inside it) the rule can't fire. Names that stand for one, through imports and
     assignments, count too. `\bcute\b` asks for a whole word; `import apex` stands for any import of
     that module. They must be rare: files without any are never parsed."""
+    reads_texts: ClassVar[bool] = False
+    """Does it look into texts of several words? Else a trigger in one is prose. An f-string counts as code."""
     category: ClassVar[Category] = Category.MANDATORY
     effort: ClassVar[int] = 1
     """Story points of doing it by hand: 0, 1, 3, 5, 7 or 13."""

@@ -327,6 +327,7 @@ class NvidiaSmi(Rule):
 
     code = "UC703"
     name = "nvidia-smi"
+    reads_texts = True
     triggers = ("nvidia-smi", "nvcc", "nvprof")
     category = Category.MANDATORY
     effort = 3

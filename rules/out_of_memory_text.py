@@ -26,6 +26,7 @@ class OutOfMemoryText(Rule):
 
     code = "UC226"
     name = "out-of-memory-text"
+    reads_texts = True
     triggers = ("out of memory", "Out of memory", "OUT OF MEMORY")
     effort = 1
     fix_safety = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import tokenize
 import warnings
 from collections import Counter
@@ -22,6 +23,7 @@ from uncuda.engine import Fixed, Options, check_text, fix_text
 from uncuda.findings import Applicability, Finding
 from uncuda.index import from_ast
 from uncuda.islands import Island, Islands, Names
+from uncuda.prose import in_code
 from uncuda.rules.registry import all_rules
 from uncuda.source import Lines
 from uncuda.triggers import Triggers
@@ -112,6 +114,45 @@ def test_no_triggers() -> None:
     assert Triggers([]).hits("import cuda") == []
 
 
+# -- prose -------------------------------------------------------------------------------------------------
+
+PROSE = r"""
+a @b  # @c
+'@d' "@e f" '@g	h' '''@i''' r'@j k' f'@l m' Rb'@n o' rf"@p q"
+DOC@r
+ @sDOC @t '\'@u v' '\\' @w 'it\'s @x' @y
+'#' @z
+""".replace("DOC", '"' * 3)
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_comments_and_texts_of_several_words_are_prose(newline: str) -> None:
+    text = PROSE.replace("\n", newline)
+    hits = [(found.start(), 3) for found in re.finditer("@", text)]
+    kept = in_code(text, hits[::-1], 2)
+    assert kept == sorted(kept)
+    assert "".join(text[at + 1] for at, rules in kept if rules == 3) == "bdilptwyz"
+    assert "".join(text[at + 1] for at, rules in kept if rules == 2) == "egjnrsux"
+
+
+@given(st.text(alphabet="#'\"\\\n abf@", max_size=40))
+def test_prose_is_what_the_parser_says_it_is(text: str) -> None:
+    assume(shape(text) is not None)
+    known: dict[int, str] = {}
+    starts = Lines(text).starts
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type in (tokenize.STRING, tokenize.COMMENT):
+            start = starts[token.start[0] - 1] + token.start[1]
+            known.update(dict.fromkeys(range(start, start + len(token.string)), token.string))
+    places = [found.start() for found in re.finditer("[@a]", text)]
+    kept = {at for at, _ in in_code(text, [(at, 1) for at in places], 0)}
+    for at in places:
+        token = known.get(at, "")
+        prefix = re.split("['\"]", token)[0].lower()
+        prose = token.startswith("#") or (re.search(r"\s", token) is not None and "f" not in prefix)
+        assert (at in kept) is not prose
+
+
 # -- islands -----------------------------------------------------------------------------------------------
 
 CODE = '''\
@@ -130,7 +171,7 @@ def f():
 
 
 def g():
-    x = "# not a comment: cuda"
+    x = "#not-a-comment:cuda"
     return x
 
 
@@ -145,8 +186,13 @@ class C(Base,
     # cuda
     def one(self):
         "cuda"
-        return f("""
-            # cuda
+        return f(f"""
+            # {cuda}
+        """)
+
+    def prose(self):
+        log("cuda is there", "no cuda", """
+            cuda
         """)
 
     @cuda
@@ -171,7 +217,7 @@ def islands(text: str) -> list[Island]:
     triggers = Triggers(["cuda"])
     names = Names(triggers, {"cuda": 1})
     found = Islands(text, tree, lines, from_ast(text, tree, lines), names)
-    return found.around((at, 1) for at, _ in triggers.hits(text))
+    return found.around(in_code(text, [(at, 1) for at, _ in triggers.hits(text)], 0))
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
@@ -182,10 +228,10 @@ def test_islands_are_the_smallest_pieces_around_code(newline: str) -> None:
     assert pieces == [
         "from torch.cuda import synchronize as wait\n",
         'A = "cuda"; B = 1\n',
-        'def g():\n    x = "# not a comment: cuda"\n    return x\n',
+        'def g():\n    x = "#not-a-comment:cuda"\n    return x\n',
         CODE[CODE.index("@cuda\nclass C") : CODE.index("\n\nclass D")],
         '    b = "cuda"\n',
-        CODE[CODE.index("    def one") : CODE.index("\n    @cuda")],
+        CODE[CODE.index("    def one") : CODE.index("\n    def prose")],
         "    @cuda\n    def two(self):\n        return 1\n",
         "    def three(self):\n        wait()\n",
         'class D: x = "cuda"\n',
@@ -471,6 +517,9 @@ def test_comments_that_are_far_from_edits_stay(code: str) -> None:
         for e in f.fix.edits
         for row in range(lines.position(e.start)[0], lines.position(e.end)[0] + 1)
     }
+    # An import that goes takes the comment behind it along.
+    imports = [n for n in ast.walk(ast.parse(code)) if isinstance(n, (ast.Import, ast.ImportFrom))]
+    touched |= {row for n in imports for row in range(n.lineno, (n.end_lineno or n.lineno) + 1)}
     kept = Counter(
         lines.line(token.start[0])[token.start[1] :].strip()
         for token in tokenize.generate_tokens(io.StringIO(code).readline)
