@@ -512,7 +512,7 @@ class PinMemory(Rule):
 
     code = "UC219"
     name = "pin-memory"
-    triggers = (r"\bpin_memory",)
+    triggers = (".pin_memory(", "pin_memory=True", "pin_memory = True", "pin_memory_device")
     category = Category.OPTIONAL
     effort = 1
     fix_safety = (

@@ -29,7 +29,9 @@ class TensorflowGpu(Rule):
 
     code = "UC630"
     name = "tensorflow-gpu"
-    triggers = ("GPU:", "gpu:", "is_built_with_cuda", "is_gpu_available")
+    triggers = tuple(
+        f"{word} & import tensorflow" for word in ("GPU:", "gpu:", "is_built_with_cuda", "is_gpu_available")
+    )
     category = Category.OPTIONAL
     effort = 1
     sources = ("TensorFlow documentation, not re-checked",)
