@@ -9,10 +9,9 @@ NAME|NAME` is text in a file that imports one of those modules.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import lru_cache
 
 _BORDER = r"\b"
 _IMPORT = "import "
@@ -23,15 +22,13 @@ _FROM = re.compile(rf"\bfrom{_SPACE}+(\w+)[\w.]*{_SPACE}+\Z")
 _LIST = re.compile(rf"{_SPACE}+({_NAME}(?:{_SPACE}*,{_SPACE}*{_NAME})*)")
 _CALL = re.compile(r"(?:_\w+)?\s*\(\s*(?:\w+\s*=\s*)?\w?[\"'](\w+)")
 _LONGEST_FROM = 200
-_SHARED = 6
-"""Characters that texts must have in common to be looked for together: less is found too often."""
 _WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 
 
 @dataclass(frozen=True, slots=True)
 class _Literal:
-    """A trigger that is text. `before`: how many of its characters stand before the core it is found by; `modules`:
-    the file has to import one of these, if there are any."""
+    """A trigger that is text. `before`: how many of its characters stand before the one it is found by; `modules`: the
+    file has to import one of these, if there are any."""
 
     trigger: str
     text: str
@@ -40,9 +37,9 @@ class _Literal:
     modules: frozenset[str]
     before: int = 0
 
-    def is_at(self, text: str, core: int) -> bool:
-        """Is the trigger in `text`, with its core at `core`?"""
-        start = core - self.before
+    def is_at(self, text: str, at: int) -> bool:
+        """Is the trigger in `text`, with the character that it is found by at `at`?"""
+        start = at - self.before
         end = start + len(self.text)
         if start < 0 or not text.startswith(self.text, start):
             return False
@@ -115,7 +112,7 @@ def triggers_of(chosen: frozenset[str]) -> Triggers:
     return Triggers(chosen)
 
 
-_Group = tuple[re.Pattern[str], dict[str, list[_Literal]]]
+_Group = tuple[re.Pattern[str], list[_Literal]]
 
 
 def _literals(text: str, groups: Iterable[_Group]) -> Iterator[tuple[int, _Literal]]:
@@ -123,7 +120,7 @@ def _literals(text: str, groups: Iterable[_Group]) -> Iterator[tuple[int, _Liter
         found = pattern.search(text)
         while found is not None:
             at = found.start()
-            for literal in literals[found[0]]:
+            for literal in literals:
                 if literal.is_at(text, at):
                     yield at, literal
             found = pattern.search(text, at + 1)
@@ -147,7 +144,15 @@ def _imported(text: str, start: int, end: int) -> Iterator[str]:
         if called is not None:
             yield called[1]
             return
-    if start and text[start - 1] in " \t\f\r\n\\":
+    before = text[start - 1 : start]
+    if before == " ":
+        # Most often: `from x import` at the start of a line.
+        line = max(text.rfind("\n", max(0, start - _LONGEST_FROM), start) + 1, start - _LONGEST_FROM)
+        head = text[line:start].strip()
+        if head.startswith("from "):
+            yield head[5:].strip().partition(".")[0]
+            return
+    if before and before in " \t\f\r\n\\":
         source = _FROM.search(text, max(0, start - _LONGEST_FROM), start)
         if source is not None:
             yield source[1]
@@ -159,41 +164,36 @@ def _imported(text: str, start: int, end: int) -> Iterator[str]:
 
 
 def _groups(literals: list[_Literal]) -> Iterator[_Group]:
-    """Patterns that find the cores of all literals, each with the literals that a core stands for.
+    """Patterns that find all literals, each with those that it finds.
 
-    Cores that begin alike share a pattern, since Python's `re` looks for a common beginning as fast as for one
-    word; so do those that begin with a capital, which are few in a text.
+    A literal is looked for from a rare character in it on: Python's `re` runs through a text to the next place
+    of one character at the speed of memory, whatever may follow there.
     """
-    cores = _cores(frozenset(literal.text for literal in literals))
-    owned: dict[str, list[_Literal]] = {core: [] for core in cores}
-    for literal in literals:
-        core = next(core for core in cores if core in literal.text)
-        owned[core].append(replace(literal, before=literal.text.index(core)))
-    groups: dict[str, list[str]] = {}
-    for core in cores:
-        groups.setdefault("A" if core[0].isupper() else core[:2], []).append(core)
-    for members in groups.values():
-        yield re.compile("|".join(map(re.escape, members))), {core: owned[core] for core in members}
-
-
-@cache
-def _cores(texts: frozenset[str]) -> tuple[str, ...]:
-    """The fewest pieces of text that one has to look for to find all of `texts`."""
-    left = {t for t in texts if not any(o != t and o in t for o in texts)}
-    cores: list[str] = []
+    left = {literal.text for literal in literals}
     while left:
-        pieces = Counter(
-            piece
-            for text in left
-            for piece in {
-                text[at : at + size]
-                for size in range(_SHARED, len(text))
-                for at in range(len(text) - size + 1)
-            }
-        )
-        best = max(pieces, key=lambda piece: (pieces[piece], len(piece), piece), default="")
-        if pieces[best] < 2:
-            break
-        cores.append(best)
-        left = {text for text in left if best not in text}
-    return tuple(sorted((*cores, *left)))
+        rare = {c: [t for t in left if _anchor(t, c) >= 0] for c in set("".join(left))}
+        best = min((c for c in rare if rare[c]), key=lambda c: (_cost(c) / len(rare[c]), c))
+        found = [replace(i, before=_anchor(i.text, best)) for i in literals if i.text in rare[best]]
+        tails = {i.text[i.before + 1 :] for i in found}
+        tails = {t for t in tails if not any(t != o and t.startswith(o) for o in tails)}
+        yield re.compile(f"{re.escape(best)}(?:{'|'.join(sorted(map(re.escape, tails)))})"), found
+        left -= set(rare[best])
+
+
+def _anchor(text: str, character: str) -> int:
+    """Where in a text a character stands that enough comes after, -1 for nowhere."""
+    return text.find(character, 0, max(1, len(text) - _TAIL))
+
+
+_TAIL = 3
+# Characters of Python code, the commonest first, with how many of a thousand they are; the rest are rarer.
+_SHARES = {
+    "e": 75, "t": 52, "s": 44, "i": 43, "o": 42, "n": 42, "a": 41, "r": 37, "_": 28, "l": 27, "d": 26, "p": 21, "c": 21,
+    "m": 18, "f": 17, "u": 17, "h": 15, ".": 14, "g": 13, " ": 150, "(": 8, '"': 8, "b": 7, "k": 6, "y": 5, "v": 4, "w": 4,
+    "x": 3, "T": 3, "N": 3,
+}  # fmt: skip
+
+
+def _cost(character: str) -> float:
+    """What looking for a character costs: going through the text, and stopping at each."""
+    return 12 + _SHARES.get(character, 1)
