@@ -112,7 +112,7 @@ def triggers_of(chosen: frozenset[str]) -> Triggers:
     return Triggers(chosen)
 
 
-_Group = tuple[re.Pattern[str], list[_Literal]]
+_Group = tuple[re.Pattern[str], dict[str, list[_Literal]]]
 
 
 def _literals(text: str, groups: Iterable[_Group]) -> Iterator[tuple[int, _Literal]]:
@@ -120,7 +120,7 @@ def _literals(text: str, groups: Iterable[_Group]) -> Iterator[tuple[int, _Liter
         found = pattern.search(text)
         while found is not None:
             at = found.start()
-            for literal in literals:
+            for literal in literals[found[0]]:
                 if literal.is_at(text, at):
                     yield at, literal
             found = pattern.search(text, at + 1)
@@ -176,16 +176,16 @@ def _groups(literals: list[_Literal]) -> Iterator[_Group]:
         found = [replace(i, before=_anchor(i.text, best)) for i in literals if i.text in rare[best]]
         tails = {i.text[i.before + 1 :] for i in found}
         tails = {t for t in tails if not any(t != o and t.startswith(o) for o in tails)}
-        yield re.compile(f"{re.escape(best)}(?:{'|'.join(sorted(map(re.escape, tails)))})"), found
+        pattern = re.compile(f"{re.escape(best)}(?:{'|'.join(sorted(map(re.escape, tails)))})")
+        yield pattern, {best + t: [i for i in found if i.text.startswith(best + t, i.before)] for t in tails}
         left -= set(rare[best])
 
 
 def _anchor(text: str, character: str) -> int:
-    """Where in a text a character stands that enough comes after, -1 for nowhere."""
-    return text.find(character, 0, max(1, len(text) - _TAIL))
+    """Where in a text a character stands that most of it comes after, -1 for nowhere."""
+    return text.find(character, 0, len(text) // 3 + 1)
 
 
-_TAIL = 3
 # Characters of Python code, the commonest first, with how many of a thousand they are; the rest are rarer.
 _SHARES = {
     "e": 75, "t": 52, "s": 44, "i": 43, "o": 42, "n": 42, "a": 41, "r": 37, "_": 28, "l": 27, "d": 26, "p": 21, "c": 21,
