@@ -17,7 +17,7 @@ _BORDER = r"\b"
 _IMPORT = "import "
 _AND = " & import "
 _NAME = r"[\w.]+(?:[ \t]+as[ \t]+\w+)?"
-_SPACE = r"[ \t\f\\\r\n]"
+_SPACE = r"(?:[ \t\f]|\\(?:\r\n|\r|\n))"
 _FROM = re.compile(rf"\bfrom{_SPACE}+(\w+)[\w.]*{_SPACE}+\Z")
 _LIST = re.compile(rf"{_SPACE}+({_NAME}(?:{_SPACE}*,{_SPACE}*{_NAME})*)")
 _CALL = re.compile(r"(?:_\w+)?\s*\(\s*(?:\w+\s*=\s*)?\w?[\"'](\w+)")

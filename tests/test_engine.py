@@ -74,6 +74,8 @@ FOUND = [
     ("__import__('apex')", {"import apex"}),
     ("optional_import('apex')", {"import apex"}),
     ("import_module(apex)", set()),
+    ("raise E from e\n    import apex", {"import apex"}),
+    ("raise E from apex\nimport b", set()),
     ("apex = 1", set()),
     ("important apex", set()),
     ("import fla\nimport flash", {"import fla"}),
