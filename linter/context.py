@@ -91,6 +91,10 @@ class Context:
         self.claimed.clear()
         self.devices.settle()
 
+    def close(self) -> None:
+        """The file is done: lets go of what would keep its trees in a cycle, where no collector runs."""
+        del self.devices
+
     def arrive(self) -> None:
         """The walk has come to another node: what was worked out at the last one holds no more."""
         self._flow = None

@@ -292,6 +292,8 @@ class _Walker:
 
         for node in nodes:
             visit(node)
+        # The two know each other: a cycle, which would keep the trees where no collector runs.
+        del visit, look
 
 
 _WRAPPER = "if 1:"
@@ -332,6 +334,8 @@ def _findings(text: str, options: Options, trees: Trees) -> list[Finding]:
                 found.extend(_check_island(text, island, ctx, walker, trees))
     except cst.ParserSyntaxError:
         return _check_whole(text, lines, options)
+    finally:
+        ctx.close()
     return _sorted(found)
 
 
@@ -431,7 +435,9 @@ def _check_whole(
             ctx.scope = ctx.module
             walker.run(whole, [stmt], [whole], _ALL_RULES)
     ctx.module.places = {}
-    return _sorted(_placed(text, whole, ctx, 0, text))
+    found = _sorted(_placed(text, whole, ctx, 0, text))
+    ctx.close()
+    return found
 
 
 def _sorted(found: list[Finding]) -> list[Finding]:
