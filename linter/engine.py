@@ -214,22 +214,8 @@ class _Walker:
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
-
-    def enter(self, node: cst.CSTNode) -> None:
-        ctx = self.ctx
-        if isinstance(node, cst.ClassDef):
-            self._owners.append(ctx.owner)
-            ctx.owner = class_facts(node)
-            ctx.scope = Scope("class", node, ctx.scope)
-        else:
-            ctx.scope = Scope("function", node, ctx.scope)
-
-    def leave(self, node: cst.CSTNode) -> None:
-        ctx = self.ctx
-        if isinstance(node, cst.ClassDef):
-            ctx.owner = self._owners.pop()
-        assert ctx.scope.parent is not None
-        ctx.scope = ctx.scope.parent
+        self._inside: dict[int, int] | None = None
+        self._visits: dict[type[cst.CSTNode], tuple[_Visit, ...]] = {}
 
     def run(
         self,
@@ -241,59 +227,59 @@ class _Walker:
     ) -> None:
         """Visits `nodes`, which stand in `root` below `path`, with the rules given as bits; the own code of a statement
         with those that `inside` has for it (by `id`)."""
-        ctx = self.ctx
-        ctx.root = root
-        ctx.ancestors[:] = path
-        self._owners: list[ClassFacts | None] = []
-        push, pop = ctx.ancestors.append, ctx.ancestors.pop
-        lookup = _visits(rules).get
-        enter, leave, arrive = self.enter, self.leave, ctx.arrive
-
-        def visit(node: cst.CSTNode) -> None:
-            nonlocal lookup
-            kind = node.__class__
-            if inside is not None and kind in _STATEMENTS:
-                wanted = inside[id(node)]
-                if not wanted and kind in _SIMPLE:
-                    return
-                around = lookup
-                lookup = _visits(wanted).get
-                look(node, kind)
-                lookup = around
-            else:
-                look(node, kind)
-
-        def look(node: cst.CSTNode, kind: type[cst.CSTNode]) -> None:
-            if kind is cst.Expr and is_text_statement(node):
-                return
-            methods = lookup(kind)
-            if methods is not None:
-                arrive()
-                for method in methods:
-                    method(node, ctx)
-            below = children(node)
-            if not below:
-                return
-            push(node)
-            if kind in SCOPED:
-                # What stands before the body (decorators, defaults, bases) belongs to the scope around.
-                body = getattr(node, "body", None)
-                if body is None:
-                    enter(node)
-                for child in below:
-                    if child is body:
-                        enter(node)
-                    visit(child)
-                leave(node)
-            else:
-                for child in below:
-                    visit(child)
-            pop()
-
+        self.ctx.root = root
+        self.ctx.ancestors[:] = path
+        self._inside = inside
+        self._visits = _visits(rules)
         for node in nodes:
-            visit(node)
-        # The two know each other: a cycle, which would keep the trees where no collector runs.
-        del visit, look
+            self._visit(node)
+
+    def _visit(self, node: cst.CSTNode) -> None:
+        kind = node.__class__
+        if self._inside is None or kind not in _STATEMENTS:
+            self._look(node, kind)
+            return
+        rules = self._inside[id(node)]
+        if rules or kind not in _SIMPLE:
+            around = self._visits
+            self._visits = _visits(rules)
+            self._look(node, kind)
+            self._visits = around
+
+    def _look(self, node: cst.CSTNode, kind: type[cst.CSTNode]) -> None:
+        if kind is cst.Expr and is_text_statement(node):
+            return
+        ctx = self.ctx
+        methods = self._visits.get(kind)
+        if methods is not None:
+            ctx.arrive()
+            for method in methods:
+                method(node, ctx)
+        below = children(node)
+        if not below:
+            return
+        ctx.ancestors.append(node)
+        if kind in SCOPED:
+            self._scoped(node, below)
+        else:
+            for child in below:
+                self._visit(child)
+        ctx.ancestors.pop()
+
+    def _scoped(self, node: cst.CSTNode, below: list[cst.CSTNode]) -> None:
+        """Visits what is in a scope of its own. What stands before the body (decorators, defaults, bases) belongs to the
+        scope around."""
+        ctx = self.ctx
+        scope, owner = ctx.scope, ctx.owner
+        body = getattr(node, "body", None)
+        for child in below:
+            if child is body or body is None:
+                ctx.scope = Scope("class" if isinstance(node, cst.ClassDef) else "function", node, scope)
+                if isinstance(node, cst.ClassDef):
+                    ctx.owner = class_facts(node)
+                body = child
+            self._visit(child)
+        ctx.scope, ctx.owner = scope, owner
 
 
 _WRAPPER = "if 1:"
