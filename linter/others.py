@@ -41,7 +41,7 @@ def _named(node: cst.CSTNode) -> Iterator[str]:
             name = (string_value(item) or "").partition(":")[0]
         elif isinstance(item, (cst.Name, cst.Attribute)):
             word = item.value if isinstance(item, cst.Name) else item.attr.value
-            name = word.removeprefix("is_").removesuffix("_available")
+            name = word.removeprefix("is_").removeprefix("torch_").removesuffix("_available")
         else:
             continue
         if name in _OTHERS:
