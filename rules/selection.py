@@ -18,8 +18,14 @@ from uncuda.rules.markers import guards_markers
 from uncuda.walk import walk
 
 _AVAILABLE = "torch.cuda.is_available"
+# Calls whose answer, where it isn't False or 0, says that there is a device.
+_THERE = frozenset(
+    f"torch.{home}.{asks}" for home in ("cuda", "accelerator") for asks in ("is_available", "device_count")
+)
 _ABOUT_CUDA = re.compile(r"cuda|nvidia", re.I)
+_FACT = re.compile(r"cuda_?(?:is_)?(?:un)?avail", re.I)
 _ROCM = re.compile(r"(?<![a-z])(?:hip|rocm)", re.I)
+_LEAVES = frozenset({"exit", "quit", "skip", "skipTest", "fail", "abort"})
 _SHOWS = re.compile(r"print|\A(?:info|debug|warning|warn|error|log|write|echo|append_row)\Z")
 _TYPE = "torch.accelerator.current_accelerator().type"
 _SELECT = (
@@ -86,7 +92,13 @@ def _implied(test: cst.BaseExpression, want: bool, ctx: Context, depth: int = 0)
         case cst.Call(func=func, args=args):
             if isinstance(func, cst.Name) and func.value == "bool" and len(args) == 1:
                 return _implied(args[0].value, want, ctx, depth)
-            return want and ctx.qualified(func) in (_AVAILABLE, "torch.accelerator.is_available")
+            return want and ctx.qualified(func) in _THERE
+        case cst.Comparison(
+            left=count, comparisons=[cst.ComparisonTarget(operator=operator, comparator=cst.Integer(number))]
+        ) if isinstance(count, cst.Call) and (ctx.qualified(count.func) or "").endswith(".device_count"):
+            least = int(number, 0) + isinstance(operator, cst.GreaterThan)
+            asks = isinstance(operator, (cst.GreaterThan, cst.GreaterThanEqual)) and least > 0
+            return want and asks and _implied(count, True, ctx, depth)
         case cst.Name(name):
             found = ctx.bindings_of(name)
             bindings = found[1] if found is not None else []
@@ -196,6 +208,12 @@ class CudaOrCpu(Rule):
             id="not-implied",
         ),
         Bad(
+            'import torch\n\ndevice = "cuda:0" if torch.cuda.device_count() > 0 else "cpu"\n',
+            f'import torch\n\ndevice = f"{{{_TYPE}}}:0" if torch.cuda.device_count() > 0 else "cpu"\n',
+            run="device",
+            id="counted",
+        ),
+        Bad(
             'import torch\n\n\ndef f(where):\n    return "cuda" if where == "cuda" else "cpu"\n',
             None,
             id="compared",
@@ -228,6 +246,7 @@ class CudaOrCpu(Rule):
              'else "cuda"\n', "for the torch that has no torch.accelerator"),
         Good('import torch\n\nn = 1 if torch.cuda.is_available() else "cpu"\n', "no device"),
         Good('x = "cuda" if flag else "rocm"\n', "vendors, not devices"),
+        Good('x = ["cuda", "cpu"][flag]\n', "a list"),
         Good('x = "hip" if a else ("cuda" if b else "cpu")\n', "vendors, not devices"),
         Good("""key = f"{'cuda' if gpu else 'cpu'}_time_total"\n""", "part of a word"),
         Good('label = "cuda" if flag else "CUDA toolkit"\n', "neither side is another device"),
@@ -504,6 +523,24 @@ class CudaAvailable(Rule):
             id="not-amd",
         ),
         Bad(
+            "import pytest\nimport torch\n\n\ndef test_it(how):\n"
+            "    if how == 'fast' and not torch.cuda.is_available():\n        pytest.skip('needs CUDA')\n",
+            None,
+            id="skips",
+        ),
+        Bad(
+            "import torch\n\n\ndef f(fast):\n    if torch.cuda.is_available():\n        print('CUDA it is')\n",
+            "import torch\n\n\ndef f(fast):\n    if torch.accelerator.is_available():\n        print('CUDA it is')\n",
+            Applicability.UNSAFE,
+            id="says-cuda",
+        ),
+        Bad("import torch\n\ncuda_available = bool(torch.cuda.is_available())\n", None, id="a-fact"),
+        Bad(
+            "import torch\n\n\ndef f():\n    return bool(torch.cuda.is_available()) and not is_rocm()\n",
+            None,
+            id="not-rocm",
+        ),
+        Bad(
             "import torch\n\nprobes = [torch.cuda.is_available]\n",
             "import torch\n\nprobes = [torch.accelerator.is_available]\n",
             Applicability.UNSAFE,
@@ -530,6 +567,10 @@ class CudaAvailable(Rule):
         Good("import torch\n\ntorch.xpu.is_available()\n", "another vendor's"),
         Good("import torch\n\nn = torch.accelerator.device_count()  # cuda or other\n"),
         Good("'cuda' in torch.__version__\n", "text"),
+        Good("import torch\n\nok = torch.mps.is_available()  # no cuda\n", "another vendor's"),
+        Good("class Gpu:\n    def is_available(self):\n        return 1\n\n\nGpu().is_available()  # cuda\n", "one's own"),
+        Good("import torch\n\nok = torch.backends.cudnn.is_available()\n", "cuDNN's own question"),
+        Good("ok = cuda.is_available\n", "nobody knows what cuda is"),
         Good("import torch\n\n\ndef is_available():\n    return True\n\n\nis_available()  # cuda\n", "one's own"),
         Good("import torch\n\nprint(torch.accelerator.is_available())  # cuda or other\n"),
         Good("import cupy\n\ncupy.cuda.is_available()\n", "not torch"),
@@ -638,8 +679,12 @@ class CudaAvailable(Rule):
                 if mentions_cuda([p for p in parts if p is not below], ctx):
                     raise CannotFix("the condition asks for CUDA in another way too")
                 continue
+            if isinstance(above, cst.Call) and last_word(above.func) == "bool":
+                continue
             if isinstance(above, cst.Arg):
                 call = path[depth - 1] if depth else None
+                if isinstance(call, cst.Call) and last_word(call.func) == "bool":
+                    continue
                 if isinstance(call, cst.Call) and mentions_cuda([call.func], ctx):
                     raise CannotFix("what it is given to is CUDA's own")
                 return False
@@ -647,6 +692,10 @@ class CudaAvailable(Rule):
                 if mentions_cuda([above.body, above.orelse], ctx):
                     raise CannotFix("the expression holds other ties")
                 return False
+            if isinstance(above, cst.Assign) and any(
+                _FACT.search(last_word(t.target)) for t in above.targets
+            ):
+                raise CannotFix("the name says that it is about CUDA")
             if isinstance(above, cst.Assert) and below is above.test:
                 if above.msg is not None and _text_about_cuda(above.msg):
                     raise CannotFix("the message asks for CUDA")
@@ -657,9 +706,10 @@ class CudaAvailable(Rule):
                     suites.append(above.orelse)
                 if mentions_cuda(suites, ctx):
                     raise CannotFix("the block holds ties to CUDA")
-                if _asks_for_cuda(above.body):
+                refused = isinstance(above.test, cst.UnaryOperation) or _refuses(above.body)
+                if refused and _text_about_cuda(above.body):
                     raise CannotFix("the message asks for CUDA")
-                return not _refuses(above.body) and not uses_own_module(suites, ctx)
+                return not refused and not _text_about_cuda(above.body) and not uses_own_module(suites, ctx)
             return False
         return False
 
@@ -668,7 +718,7 @@ def _refuses(suite: cst.BaseSuite) -> bool:
     """Does the block raise, return or exit: is it a requirement rather than a choice?"""
     return any(
         isinstance(n, (cst.Raise, cst.Return, cst.Continue, cst.Break))
-        or (isinstance(n, cst.Call) and (getattr(n.func, "value", "") in ("exit", "quit")))
+        or (isinstance(n, cst.Call) and last_word(n.func) in _LEAVES)
         for n in walk(suite)
     )
 
@@ -679,11 +729,6 @@ def _text_about_cuda(node: cst.CSTNode) -> bool:
         isinstance(n, (cst.SimpleString, cst.FormattedStringText)) and _ABOUT_CUDA.search(n.value)
         for n in walk(node)
     )
-
-
-def _asks_for_cuda(suite: cst.BaseSuite) -> bool:
-    """Does the block refuse to go on, with a message that says CUDA or NVIDIA?"""
-    return any(isinstance(n, cst.Raise) and _text_about_cuda(n) for n in walk(suite))
 
 
 def _says_cuda(ctx: Context) -> bool:
