@@ -457,7 +457,8 @@ def _placed(text: str, root: cst.Module, ctx: Context, shift: int, source: str) 
                 elif isinstance(edit, Remove):
                     wanted.extend((*_with_smalls(edit.statement), *_last_line(edit.statement)))
     written, where = spans(root, wanted)
-    exact = written == source
+    # Where the text has no line break at its end, what is written may have one.
+    exact = source.startswith(written.rstrip("\r\n"))
     found = [_finding(text, raw, where, shift, exact, ctx) for raw in ctx.raw]
     ctx.raw.clear()
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 
 import libcst as cst
@@ -37,6 +37,7 @@ class _Recorder(CodegenState):
 
     def __post_init__(self) -> None:
         self.wanted: frozenset[int] = frozenset()
+        self.missing: set[int] = set()
         self.spans: dict[int, tuple[int, int]] = {}
         self.exact: set[int] = set()
         self.length = 0
@@ -60,6 +61,9 @@ class _Recorder(CodegenState):
             start = self._open.pop()
             if key not in self.exact:
                 self.spans[key] = (start, self.length)
+            self.missing.discard(key)
+            if not self.missing:
+                raise _AllFound
 
     # The base class has a generator, whose making costs more than all the rest.
     def record_syntactic_position(  # type: ignore[override]
@@ -68,10 +72,16 @@ class _Recorder(CodegenState):
         return _Span(self, node) if id(node) in self.wanted else _UNTOLD
 
 
+class _AllFound(Exception):
+    """The rest of the tree needn't be written."""
+
+
 def spans(tree: cst.Module, nodes: Iterable[cst.CSTNode]) -> tuple[str, dict[int, tuple[int, int]]]:
-    """The text of `tree`, and for each of `nodes` (by `id`) the offsets of its first and past its last
-    character, without its own parentheses."""
+    """For each of `nodes` (by `id`) the offsets of its first and past its last character in the text of `tree`, without
+    its own parentheses; and that text as far as the last of them."""
     recorder = _Recorder(default_indent=tree.default_indent, default_newline=tree.default_newline)
     recorder.wanted = frozenset(map(id, nodes))
-    tree._codegen(recorder)
+    recorder.missing = set(recorder.wanted)
+    with suppress(_AllFound):
+        tree._codegen(recorder)
     return "".join(recorder.tokens), recorder.spans
