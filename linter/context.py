@@ -208,6 +208,8 @@ class Context:
         for target, outcome in table.items():
             if outcome in (Outcome.WORKS, Outcome.HARMLESS) and target is not Target.CPU:
                 continue
+            if target is Target.ROCM and guard is not Guard.TRY:
+                continue  # ROCm passes a guard that asks for CUDA.
             if target is Target.CPU:
                 table[target] = Outcome.HARMLESS
             elif outcome is Outcome.CRASH:
