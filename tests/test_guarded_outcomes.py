@@ -5,7 +5,9 @@ from __future__ import annotations
 from uncuda.engine import check_text
 from uncuda.findings import Outcome, Outcomes, Target
 
-AVAILABLE = "import torch\n\nif torch.cuda.is_available():\n    major = int(torch.version.cuda.split('.')[0])\n"
+AVAILABLE = (
+    "import torch\n\nif torch.cuda.is_available():\n    major = int(torch.version.cuda.split('.')[0])\n"
+)
 HANDLED = "import torch\n\ntry:\n    torch.cuda.init()\nexcept Exception:\n    gpu = False\n"
 
 
