@@ -113,6 +113,13 @@ def _plain_name(node: cst.BaseExpression | None) -> str:
     return "" if name in ("True", "False", "None") else name
 
 
+_BIND_NOTHING = frozenset(
+    {
+        cst.Expr, cst.Return, cst.Pass, cst.Raise, cst.Assert, cst.Break, cst.Continue, cst.Global, cst.Nonlocal,
+    }
+)  # fmt: skip
+
+
 class SuiteReader:
     """Collects the bindings of one scope, statement by statement. `order` is that of the statement before."""
 
@@ -177,6 +184,8 @@ class SuiteReader:
 
         self.order += 1
         self.places[id(stmt)] = Place(self.order, self._block)
+        if stmt.__class__ in _BIND_NOTHING:
+            return
         match stmt:
             case cst.Assign():
                 for target in stmt.targets:
