@@ -25,8 +25,8 @@ class CudaEvent(Rule):
     torch.cuda.Event on CUDA. On a CPU no event can time: there `time.perf_counter()` does, and
     `torch.utils.benchmark.Timer` waits for whichever accelerator is there by itself.
 
-    The fix doesn't write `torch.Event()`: its events are of another class, whose `elapsed_time()` takes the
-    other event unchecked, so that a pair of which only one was rewritten reads memory that isn't its own. On
+    The fix doesn't write `torch.Event()`: its events are of another class, whose `elapsed_time()` has
+    taken the other event unchecked, so that a pair of which only one was rewritten reads memory that isn't its own. On
     a CPU it can be made, and raises when it is recorded.
     """
 

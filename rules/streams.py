@@ -33,8 +33,8 @@ class CudaStream(Rule):
     CPU's module has streams that do nothing. MPS has none.
 
     The fix doesn't write `torch.Stream()` and `torch.accelerator.current_stream()`: their streams are of
-    another class than those of torch.cuda. They lack `.cuda_stream`, and before torch 2.13 an event of
-    torch.cuda that is recorded on one reads memory that isn't its own, for it never checks what it is given.
+    another class than those of torch.cuda. They lack `.cuda_stream`, and older releases record an event of
+    torch.cuda on them without a check, which reads memory that isn't the stream's.
     `torch.cuda.stream(s)` is a block and `torch.cuda.Stream()` a class: neither ever becomes the other.
     """
 
