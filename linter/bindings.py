@@ -113,7 +113,7 @@ def _plain_name(node: cst.BaseExpression | None) -> str:
     return "" if name in ("True", "False", "None") else name
 
 
-_BIND_NOTHING = frozenset(
+_BIND_NOTHING: frozenset[type[cst.CSTNode]] = frozenset(
     {
         cst.Expr, cst.Return, cst.Pass, cst.Raise, cst.Assert, cst.Break, cst.Continue, cst.Global, cst.Nonlocal,
     }
