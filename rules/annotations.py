@@ -72,6 +72,12 @@ class CudaAnnotation(Rule):
             id="imported",
         ),
         Bad(
+            "import torch\nfrom torch.cuda import Stream as CudaStream\n\n\nclass Job:\n    side: CudaStream\n",
+            "import torch\n\n\nclass Job:\n    side: torch.Stream\n",
+            Applicability.UNSAFE,
+            id="renamed",
+        ),
+        Bad(
             "import torch\n\nRows = list[tuple[torch.Tensor, torch.cuda.Event]]\n",
             "import torch\n\nRows = list[tuple[torch.Tensor, torch.Event]]\n",
             Applicability.UNSAFE,
@@ -110,7 +116,8 @@ class CudaAnnotation(Rule):
             self._look(node, ctx)
 
     def visit_Name(self, node: cst.Name, ctx: Context) -> None:
-        if node.value in _CLASSES and not ctx.is_claimed(node):
+        known = node.value in _CLASSES or ctx.index.aliases.get(node.value, "").startswith(_PREFIX)
+        if known and not ctx.is_claimed(node):
             self._look(node, ctx)
 
     def _look(self, node: cst.Attribute | cst.Name, ctx: Context) -> None:
@@ -120,6 +127,8 @@ class CudaAnnotation(Rule):
         if name is None or not name.startswith(_PREFIX):
             return
         short = name.rpartition(".")[2]
+        if short not in _CLASSES:
+            return
         any_device = _ANY_DEVICE.get(short)
         ctx.report(
             self,

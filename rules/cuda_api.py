@@ -8,9 +8,11 @@ from functools import lru_cache
 import libcst as cst
 
 from uncuda.context import Context
-from uncuda.rules._calls import is_imported
+from uncuda.rules._calls import is_imported, is_read
 from uncuda.rules.base import Bad, Good, Rule
 
+# Modules and sets of flags: an assignment is a shorter name for them.
+_SHORTENED = ("torch.backends.cuda", "torch.backends.cuda.matmul")
 _MODULES = ("torch.cuda", "torch.backends.cuda")
 # Longer portable forms are for `explain`.
 _LONGEST = 70
@@ -45,7 +47,7 @@ class CudaApi(Rule):
     sources = ("knowledge base: the members of torch.cuda",)
     bad = (
         Bad("import torch\n\nh = torch.cuda.current_blas_handle()\n", None),
-        Bad("import torch\n\nbackend = torch.backends.cuda\n", None, id="module"),
+        Bad("import torch\n\nshow(torch.backends.cuda)\n", None, id="module"),
         Bad(
             "from torch.cuda import default_generators as g\n\nseed = g[0].initial_seed()\n",
             None,
@@ -62,6 +64,11 @@ class CudaApi(Rule):
         Good("from torch import cuda\n", "an import alone"),
         Good("import torch\n\nok = hasattr(torch, 'cuda')\n", "it always has"),
         Good("import torch\n\nbackend = torch.cuda\n", "the module has its own rule"),
+        Good("import torch\n\nflags = torch.backends.cuda.matmul\n", "a shorter name, whose uses are told"),
+        Good(
+            "try:\n    from torch.backends.cuda import SDPAParams\nexcept ImportError:\n    SDPAParams = None\n",
+            "bound, not used",
+        ),
         Good("from numba import cuda\n\n\n@cuda.jit\ndef f(x):\n    pass\n", "not torch"),
         Good("import cupy\n\ncupy.cuda.Device(0).use()\n", "not torch"),
         Good("class Config:\n    cuda = True\n\n\nprint(Config.cuda)\n", "an attribute of one's own"),
@@ -81,6 +88,8 @@ class CudaApi(Rule):
     def visit_Name(self, node: cst.Name, ctx: Context) -> None:
         if isinstance(ctx.parent, cst.Attribute) or not _names_matter(ctx.index.text) or ctx.is_claimed(node):
             return
+        if not is_read(node, ctx):
+            return
         if not is_imported(node, ctx):
             return
         name = ctx.qualified(node)
@@ -88,6 +97,8 @@ class CudaApi(Rule):
             self._report(node, name, ctx)
 
     def _report(self, node: cst.BaseExpression, name: str, ctx: Context) -> None:
+        if name in _SHORTENED and isinstance(ctx.parent, cst.Assign):
+            return
         symbol, portable = _listed(name)
         message = f"`{name}` is CUDA's own"
         if portable is not None and len(portable) <= _LONGEST:

@@ -13,6 +13,7 @@ from uncuda.rules._calls import is_imported, is_read, last_word
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
 
 _MODULE = "torch.cuda"
+_OWNERS = (_MODULE, "torch.backends.cuda")
 _LOOKS = frozenset({"getattr", "hasattr"})
 _PATCHES = frozenset({"object", "setattr", "delattr"})
 
@@ -112,7 +113,7 @@ class CudaModule(Rule):
                 self._tell(node, ctx, Category.POTENTIAL if len(node.args) > 2 else None)
             elif name is None and len(node.args) > 2 and _is_module(node.args[2].value, ctx):
                 ctx.claim(node.args[2].value)
-        elif owner in (_MODULE, "torch.backends.cuda") or (owner or "").startswith(f"{_MODULE}."):
+        elif owner in _OWNERS or (owner or "").startswith(tuple(f"{module}." for module in _OWNERS)):
             ctx.report(
                 self,
                 node,

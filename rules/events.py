@@ -9,6 +9,7 @@ from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.fixes.statements import caught, device_module, is_guarded
 from uncuda.rules._calls import cuda_function, is_read, last_word
 from uncuda.rules.base import Applicability, Bad, Good, Rule
+from uncuda.rules.streams import PASSES
 
 _NAMES = frozenset({"Event"})
 _ARGUMENTS = frozenset({"enable_timing", "blocking", "interprocess"})
@@ -84,6 +85,12 @@ class CudaEvent(Rule):
             Applicability.UNSAFE,
             id="class",
         ),
+        Bad(
+            "import torch\n\n\ndef kind():\n    return torch.cuda.Event\n",
+            "import torch\n\n\ndef kind():\n    return torch.get_device_module().Event\n",
+            Applicability.UNSAFE,
+            id="returned",
+        ),
         Bad("import torch\n\ne = torch.cuda.Event(external=True)\n", None, id="external"),
         Bad("import torch\n\ne = torch.cuda.Event.from_ipc_handle(0, handle)\n", None, id="shared"),
         Bad(
@@ -137,7 +144,7 @@ class CudaEvent(Rule):
                 "CUDA events are shared between processes by CUDA's own handles",
                 symbol="torch.cuda.Event",
             )
-        elif node.attr.value in _NAMES and isinstance(ctx.parent, cst.Arg) and is_read(node, ctx):
+        elif node.attr.value in _NAMES and isinstance(ctx.parent, PASSES) and is_read(node, ctx):
             if cuda_function(node, ctx, _NAMES):
                 self._class(node, ctx)
 
@@ -159,6 +166,8 @@ class CudaEvent(Rule):
             return
 
         def rename(fix: FixBuilder) -> None:
+            if isinstance(ctx.parent, cst.Assign):
+                raise CannotFix("it may be kept to be put back")
             fix.unsafe()
             fix.replace(node, f"{device_module(fix)}.Event")
 

@@ -21,6 +21,8 @@ _POINTERS = frozenset({"ExternalStream", "get_stream_from_external"})
 _NAMES = frozenset({"Stream", "current_stream", "default_stream", "set_stream", *_SWITCHES, *_POINTERS})
 # A CUDA stream's own attribute: the address of a cudaStream_t.
 _RAW = "cuda_stream"
+PASSES = (cst.Arg, cst.Return, cst.Assign, cst.Element, cst.DictElement, cst.IfExp)
+"""Where a function or class is handed on."""
 _WAITS = frozenset({"synchronize", "query"})
 
 
@@ -167,6 +169,7 @@ class CudaStream(Rule):
             Applicability.UNSAFE,
             id="default",
         ),
+        Bad("import torch\n\nmake = torch.cuda.Stream\n", None, id="kept"),
         Bad("import torch\n\nlaunch(torch.cuda.current_stream().cuda_stream)\n", None, id="raw-handle"),
         Bad(
             "import torch\n\n\ndef go():\n    stream = torch.cuda.current_stream()\n"
@@ -209,6 +212,7 @@ class CudaStream(Rule):
             "import torch\n\n\nclass My(torch.cuda.Stream):\n    pass\n", "a subclass: the catch-all tells it"
         ),
         Good("import torch\n\ntorch.cuda.set_stream = print\n", "a patch: the catch-all tells it"),
+        Good("import torch\n\nmake = torch.xpu.Stream  # not cuda\n", "another vendor's"),
         Good("import torch\n\ncan = torch.cuda.is_available()  # a stream\n", "another question"),
         Good("import torch\n\nok = hasattr(torch.cuda, 'Stream')\n", "a question about the module"),
     )
@@ -235,7 +239,7 @@ class CudaStream(Rule):
 
     def visit_Attribute(self, node: cst.Attribute, ctx: Context) -> None:
         """A function or class that is passed on."""
-        if node.attr.value not in _NAMES or ctx.is_claimed(node) or not isinstance(ctx.parent, cst.Arg):
+        if node.attr.value not in _NAMES or ctx.is_claimed(node) or not isinstance(ctx.parent, PASSES):
             return
         name = cuda_function(node, ctx, _NAMES)
         if name is not None and is_read(node, ctx) and not _is_base(ctx):
@@ -325,6 +329,8 @@ class CudaStream(Rule):
     def _rename(self, fix: FixBuilder, node: cst.BaseExpression, name: str) -> None:
         if name in _POINTERS or caught(fix.ctx, node):
             raise CannotFix("a raw handle, or the failure is handled")
+        if isinstance(fix.ctx.parent, cst.Assign):
+            raise CannotFix("it may be kept to be put back")
         fix.unsafe()
         fix.replace(node, f"{device_module(fix)}.{name}")
 
