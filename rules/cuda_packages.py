@@ -10,11 +10,12 @@ import libcst as cst
 
 from uncuda.bindings import dotted
 from uncuda.context import Context
-from uncuda.findings import Outcome, Outcomes, Target
+from uncuda.findings import Outcomes
 from uncuda.flow import string_value
 from uncuda.guards import Guard
 from uncuda.index import cst_import_bindings
 from uncuda.rules._calls import last_word
+from uncuda.rules._outcomes import softened
 from uncuda.rules.base import Bad, Category, Good, Rule
 from uncuda.walk import walk
 
@@ -213,19 +214,6 @@ class CudaOnlyImport(Rule):
             outcomes=softened(found.outcomes) if handled else found.outcomes,
             category=Category.POTENTIAL if handled else None,
         )
-
-
-def softened(outcomes: Outcomes) -> dict[Target, Outcome]:
-    """Outcomes where the program goes on without the CUDA-only piece at hand: it lacks what the piece does. The CPU
-    never had it."""
-    return {
-        t: Outcome.DEGRADED
-        if o is Outcome.CRASH and t is not Target.CPU
-        else Outcome.HARMLESS
-        if o is Outcome.CRASH
-        else o
-        for t, o in outcomes.items()
-    }
 
 
 def reached(outcomes: Outcomes, node: cst.CSTNode, ctx: Context) -> tuple[Outcomes, Category | None]:

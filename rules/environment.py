@@ -3,50 +3,22 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 
 import libcst as cst
 
 from uncuda.context import Context
-from uncuda.findings import Outcome, Target
 from uncuda.fixes.statements import caught
 from uncuda.flow import string_value
 from uncuda.rules._calls import is_shown, last_word
 from uncuda.rules._literals import in_cuda_class
+from uncuda.rules._outcomes import softened
+from uncuda.rules._variables import NAMES, elsewhere, variable, variable_elsewhere
 from uncuda.rules.base import Bad, Category, Good, Rule
-from uncuda.rules.cuda_packages import HANDLED, softened
+from uncuda.rules.cuda_packages import HANDLED
 from uncuda.walk import walk
 
-# A first look; which names count is said by the knowledge base's entries "env:NAME" and "env:PREFIX_*".
-_NAMES = re.compile(
-    r"(?:CUDA|CUDNN|CUBLAS|NCCL|NVIDIA|NVTE|TORCH_(?:CUDA|CUDNN|NCCL|ALLOW_TF32)|PYTORCH_(?:CUDA|NO_CUDA|NVML))\w*\Z"
-)
 _READERS = frozenset({"get", "getenv", "setdefault", "pop", "putenv", "unsetenv", "setenv", "delenv"})
 _HANDLERS = frozenset({"FileNotFoundError", "OSError", "EnvironmentError", "Exception", "BaseException"})
-# Variables whose counterparts the targets table lists, and the field that does.
-_KINDS = {
-    "CUDA_VISIBLE_DEVICES": "visible_devices",
-    "NVIDIA_VISIBLE_DEVICES": "container_devices",
-    "PYTORCH_CUDA_ALLOC_CONF": "allocator",
-    "CUDA_LAUNCH_BLOCKING": "launch_blocking",
-}
-_NO_COUNTERPART = frozenset({"", "none", "no counterpart"})
-
-
-@cache
-def variable(name: str) -> tuple[str, str] | None:
-    """The knowledge base's key of an environment variable that is tied to CUDA, and what it says of the other
-    targets; None for any other name, and for variables that can stay."""
-    from uncuda.rules.knowledge import apis
-
-    if _NAMES.match(name) is None:
-        return None
-    keys = [
-        f"env:{name}",
-        *(f"env:{name[:end]}*" for end in range(len(name), 0, -1) if name[end - 1] in "_V"),
-    ]
-    found = next((apis()[key] for key in keys if key in apis()), None)
-    return None if found is None or found.verdict == "portable" else (found.symbol, found.note)
 
 
 def _is_environment(node: cst.BaseExpression, ctx: Context) -> bool:
@@ -160,7 +132,7 @@ class CudaEnvironment(Rule):
         text = string_value(node)
         if (
             text is not None
-            and _NAMES.match(text)
+            and NAMES.match(text)
             and not ctx.is_claimed(node)
             and not is_shown(ctx)
             and _names_variable(node, ctx)
@@ -168,7 +140,7 @@ class CudaEnvironment(Rule):
             self._report(node, text, ctx)
 
     def visit_Arg(self, node: cst.Arg, ctx: Context) -> None:
-        if node.keyword is None or _NAMES.match(node.keyword.value) is None:
+        if node.keyword is None or NAMES.match(node.keyword.value) is None:
             return
         call = ctx.parent
         if not isinstance(call, cst.Call):
@@ -190,11 +162,11 @@ class CudaEnvironment(Rule):
         if found is None or in_cuda_class(ctx) or not _is_first(node, name, ctx):
             return
         symbol, note = found
-        elsewhere = _counterparts(name, symbol, ctx) or ("" if note in _NO_COUNTERPART else note)
+        others = variable_elsewhere(name, symbol, note, ctx.options.targets)
         ctx.report(
             self,
             node,
-            f"`{name}` is CUDA's" + (f"; elsewhere: {elsewhere}" if elsewhere else ""),
+            f"`{name}` is CUDA's" + (f"; elsewhere: {others}" if others else ""),
             symbol=symbol,
         )
 
@@ -211,19 +183,6 @@ def _is_first(node: cst.BaseExpression, name: str, ctx: Context) -> bool:
         if isinstance(item, cst.SimpleString) and string_value(item) == name:
             return False
     return True
-
-
-def _counterparts(name: str, symbol: str, ctx: Context) -> str:
-    """The names that the other targets have for the variable, where the targets table lists them."""
-    from uncuda.rules.knowledge import outcomes, target
-
-    kind = _KINDS.get(name)
-    if kind is None:
-        return ""
-    told = outcomes(symbol)
-    chosen = [t for t in Target if ctx.options.targets is None or t in ctx.options.targets]
-    names = [n for t in chosen if told[t] is not Outcome.WORKS for n in getattr(target(t), kind)[:1]]
-    return ", ".join(dict.fromkeys(names))
 
 
 def _copies(call: cst.Call, ctx: Context) -> bool:
@@ -400,15 +359,8 @@ def _is_handled(node: cst.BaseExpression, ctx: Context) -> bool:
 
 def _tools(ctx: Context) -> str:
     """The tools that other vendors have instead, for the message."""
-    from uncuda.rules.knowledge import target
-
-    names = [
-        name
-        for t in Target
-        if ctx.options.targets is None or t in ctx.options.targets
-        for name in target(t).smi[:1]
-    ]
-    return f"; elsewhere: {', '.join(dict.fromkeys(names))}" if names else ""
+    names = elsewhere("smi", ctx.options.targets)
+    return f"; elsewhere: {names}" if names else ""
 
 
 def _is_command(node: cst.BaseExpression, rest: str, ctx: Context) -> bool:

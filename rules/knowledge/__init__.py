@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 from uncuda.rules.knowledge.apis import Api, aliases, apis, canonical, frameworks, lookup, nearest, outcomes
+from uncuda.rules.knowledge.around import (
+    Fact,
+    around,
+    around_facts,
+    is_conda_library,
+    is_cuda_image,
+    is_library,
+    other_project,
+    required,
+)
 from uncuda.rules.knowledge.packages import (
     Package,
     Support,
@@ -16,19 +26,27 @@ from uncuda.rules.knowledge.targets import Autoload, TargetFacts, target
 __all__ = [
     "Api",
     "Autoload",
+    "Fact",
     "Package",
     "Support",
     "TargetFacts",
     "aliases",
     "apis",
+    "around",
+    "around_facts",
     "canonical",
     "distribution",
     "frameworks",
+    "is_conda_library",
+    "is_cuda_image",
+    "is_library",
     "lookup",
     "nearest",
+    "other_project",
     "outcomes",
     "package",
     "package_aliases",
     "packages",
+    "required",
     "target",
 ]

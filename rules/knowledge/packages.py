@@ -118,17 +118,18 @@ def _distributions() -> Mapping[str, str]:
     for name, row in table(FILE)["packages"].items():
         for distribution in row.get("pypi", ()):
             if distribution != "torch":
-                owners.setdefault(_normal(distribution), name)
+                owners.setdefault(normal(distribution), name)
     return MappingProxyType(owners)
 
 
-def _normal(distribution: str) -> str:
+def normal(distribution: str) -> str:
+    """The name of a distribution in the spelling that all spellings of it share."""
     return _SEPARATORS.sub("-", distribution).lower()
 
 
 def distribution(name: str) -> Package | None:
     """The entry that the distribution `name` (as a requirement writes it, without version) provides."""
-    owner = _distributions().get(_normal(name))
+    owner = _distributions().get(normal(name))
     return None if owner is None else _package(owner)
 
 
