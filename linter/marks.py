@@ -62,10 +62,10 @@ class Mark:
         return frozenset(entry.text for entry in self.entries)
 
 
-# A piece of a comment begins at a `#` that isn't part of a word or of a number such as #12.
-_PIECE = re.compile(r"(?:^|(?<=[ \t]))#+(?!\d)")
+# A piece of a comment begins at a `#` that isn't part of a word or of a number such as #12 (in C++ at a `//`).
+_PIECE = re.compile(r"(?:^|(?<=[ \t]))(?:#+(?!\d)|//+)")
 _OWN = re.compile(
-    r"#+[ \t]*uncuda:[ \t]*(?P<verb>[\w-]*)(?P<bracket>[ \t]*\[(?P<names>[^\]]*)(?P<close>\]?))?"
+    r"(?:#+|//+)[ \t]*uncuda:[ \t]*(?P<verb>[\w-]*)(?P<bracket>[ \t]*\[(?P<names>[^\]]*)(?P<close>\]?))?"
 )
 _NOQA = re.compile(
     r"#+[ \t]*(?i:noqa)(?![\w-])(?P<colon>[ \t]*:[ \t]*(?P<names>[A-Z]+[0-9]+\b(?:[,\s]+[A-Z]+[0-9]+\b)*)?)?"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import warnings
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +12,20 @@ from dataclasses import dataclass
 # Cell magics after which the rest of the cell is Python still.
 _PYTHON_MAGICS = frozenset({"capture", "prun", "python", "python3", "time", "timeit"})
 _CELL = re.compile(r"[ \t]*%%(\w+)")
-_LINE = re.compile(r"^([ \t]*)(?:[%!]|\?)[^\n]*", re.M)
-_ASSIGNED = re.compile(r"^([ \t]*[\w, \t.\[\]'\"]+=[ \t]*)[%!](?!=)[^\n]*", re.M)
+_REST = r"(?:[^\n\\]|\\(?:\r?\n)?)*"  # a backslash at its end continues a magic
+_LINE = re.compile(rf"^([ \t]*)(?:[%!]|\?){_REST}", re.M)
+_ASSIGNED = re.compile(rf"^([ \t]*[\w, \t.\[\]'\"]+=[ \t]*)[%!](?!=){_REST}", re.M)
+_MAYBE = re.compile(r"[%!?]")
+_MARK = re.compile(r"(?<=[ \t])#[ \t]*(?:uncuda:|noqa)")
+_MORE = re.compile(r"(\n)##")
 _HELP = re.compile(r"^([ \t]*)[\w.]+\?{1,2}[ \t]*$", re.M)
 
 
 def mask(source: str) -> str:
-    """A cell's text with what only IPython reads replaced by comments, in as many characters and lines."""
+    """A cell's text with what only IPython reads replaced by comments, in as many characters and lines. A cell that
+    is Python as it stands has no magics: `%` may continue an expression."""
+    if not _MAYBE.search(source) or is_python(source):
+        return source
     found = _CELL.match(source)
     if found is not None and found[1] not in _PYTHON_MAGICS:
         return re.sub(r"[^\r\n]", "#", source)
@@ -25,11 +34,27 @@ def mask(source: str) -> str:
     return source
 
 
+def is_python(source: str) -> bool:
+    """Can a text be parsed as it stands?"""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
 def _masked(found: re.Match[str]) -> str:
-    """A value of the magic's length: a statement may stand there alone, or something be assigned from it."""
+    """A value of the magic's length: a statement may stand there alone, or something be assigned from it. A comment
+    that silences a rule stays."""
     kept = found[1]
     whole = found[0].rstrip("\r")
-    return f"{kept}0{'#' * (len(whole) - len(kept) - 1)}{found[0][len(whole) :]}"
+    mark = _MARK.search(whole, len(kept) + 1)
+    magic = whole[len(kept) : mark.start() if mark is not None else len(whole)]
+    # Lines that continue it are told apart from comments, which belong to the statement below them.
+    masked = "0" + _MORE.sub(r"\1#!", re.sub(r"[^\r\n]", "#", magic[1:]))
+    return f"{kept}{masked}{whole[len(kept) + len(magic) :]}{found[0][len(whole) :]}"
 
 
 @dataclass(frozen=True)

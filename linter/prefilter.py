@@ -18,8 +18,15 @@ _NOQA = re.compile(rb"(?i)noqa[ \t]*:[^\n]{0,1000}UC\d")
 
 @cache
 def triggers(codes: frozenset[str]) -> Triggers:
-    """The triggers of the rules `codes`, housekeeping left out."""
-    infos = (info for info in catalogue() if info.code in codes and not info.housekeeping)
+    """The triggers of the rules `codes` that look at Python."""
+    infos = (i for i in catalogue() if i.code in codes and not (i.housekeeping or i.around))
+    return triggers_of(frozenset(t for info in infos for t in info.triggers))
+
+
+@cache
+def _around(codes: frozenset[str]) -> Triggers:
+    """The triggers of the rules `codes` that look at files around the code."""
+    infos = (info for info in catalogue() if info.code in codes and info.around)
     return triggers_of(frozenset(t for info in infos for t in info.triggers))
 
 
@@ -35,6 +42,19 @@ def needs_check(data: bytes, codes: frozenset[str]) -> bool:
     if _about_comments(codes) and _has_comment(data):
         return True
     return b"\0" in data or data.startswith(_WIDE_MARKS) or _hides_text(data)
+
+
+def needs_look(data: bytes, codes: frozenset[str], *, python: bool) -> bool:
+    """Can any of the rules `codes` find something in a file around the code? `python`: there may be Python in it, with
+    its quotes escaped."""
+    if data.startswith(_WIDE_MARKS):
+        return True
+    text = data.decode("latin-1")
+    if _around(codes).found_in(text):
+        return True
+    if python and triggers(codes).found_in(text.replace('\\"', '"')):
+        return True
+    return _about_comments(codes) and _has_comment(data)
 
 
 def _has_comment(data: bytes) -> bool:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from uncuda.findings import Applicability, Finding, Fix, Outcome, Severity, Target, TorchVersion
+
+if TYPE_CHECKING:
+    from uncuda.notebooks import Notebook
 
 UNPARSABLE = "UC000"
 """The code of the finding that stands for a file Python can't parse."""
@@ -28,6 +34,7 @@ class PlacedEdit:
     start: Position
     end: Position
     text: str
+    cell: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,8 @@ class Placed:
     start: Position
     end: Position
     edits: tuple[PlacedEdit, ...] = ()
+    cell: int | None = None
+    """The cell of a notebook that the rows and columns count in."""
 
     @property
     def fix(self) -> Fix | None:
@@ -91,7 +100,8 @@ class FileResult:
 
     `findings` are those to show; `hidden` were below the severity asked for, `suppressed` were silenced by a
     comment or a per-file setting. `old` and `new` are set when a fix changed the text (also under `--diff`).
-    `source` is the text that the findings' offsets refer to, where it can't be read from `path`.
+    `source` is the content of the file, where it can't be read from `path`. Findings in a notebook have their
+    places in its joined cells (`joined`), until a report takes it apart: then `cell` says which one this is.
     """
 
     path: Path
@@ -108,16 +118,40 @@ class FileResult:
     torch_floor: TorchVersion | None = None
     floor_origin: str = ""
     fail_on: Severity = Severity.INFO
+    joined: bool = True
+    cell: int | None = None
+
+    @property
+    def is_notebook(self) -> bool:
+        """Are the findings' places those of a notebook's joined cells?"""
+        return self.joined and self.path.suffix == ".ipynb"
+
+    @cached_property
+    def notebook(self) -> Notebook | None:
+        """The notebook, read again; None for other files, and when it can't be read any more."""
+        if not self.is_notebook:
+            return None
+        from uncuda.around.texts import decode_any
+        from uncuda.notebooks import NotebookError, read_notebook
+
+        try:
+            return read_notebook(
+                decode_any(self.path.read_bytes()).text if self.source is None else self.source
+            )
+        except (OSError, NotebookError):
+            return None
 
     def text(self) -> str | None:
         """The text that the findings' offsets refer to; None when the file can't be read any more."""
+        if self.is_notebook:
+            return None if self.notebook is None else self.notebook.plain
         if self.source is not None:
             return self.source
-        from uncuda.source import SourceError, decode
+        from uncuda.around.texts import text_of
 
         try:
-            return decode(self.path.read_bytes()).text
-        except (OSError, SourceError):
+            return text_of(os.fspath(self.path), self.path.read_bytes())
+        except OSError:
             return None
 
 

@@ -55,7 +55,7 @@ DEFAULT_EXCLUDE = (
     "venv",
 )
 """Names that are left out unless `exclude` says otherwise. A package called build or dist is searched."""
-DEFAULT_INCLUDE = ("*.py", "*.pyi")
+DEFAULT_INCLUDE = ("*.py", "*.pyi", "*.ipynb")
 
 
 def _key(kind: str, help: str, default: object) -> Any:
@@ -109,6 +109,12 @@ class Settings:
     require_reason: bool = _key("bool", "Report comments that silence a rule without saying why.", False)
     include: tuple[Glob, ...] = _key(
         "globs", "What to check in directories: patterns as in .gitignore.", _globs(DEFAULT_INCLUDE)
+    )
+    around_code: bool = _key(
+        "bool",
+        "Check what is around the code in directories as well: requirements, lock files, images, scripts, CI files, "
+        "settings, native sources.",
+        True,
     )
     exclude: tuple[Glob, ...] = _key(
         "globs",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from difflib import SequenceMatcher
 from pathlib import Path
 
+from uncuda.around.texts import text_of
 from uncuda.git import Repository
 from uncuda.results import FileResult
-from uncuda.source import SourceError, decode
 
 
 def changed_rows(old: str, new: str) -> set[int]:
@@ -39,10 +40,8 @@ def only_since(results: Iterable[FileResult], revision: str, directory: Path) ->
         if content is None:
             out.append(result)
             continue
-        try:
-            rows = changed_rows(decode(content).text, text)
-        except SourceError:
-            rows = set(range(1, text.count("\n") + 2))
+        before = text_of(os.fspath(result.path), content)
+        rows = set(range(1, text.count("\n") + 2)) if before is None else changed_rows(before, text)
         kept = tuple(p for p in result.findings if not rows.isdisjoint(range(p.start.row, p.end.row + 1)))
         silenced = len(result.findings) - len(kept)
         out.append(replace(result, findings=kept, suppressed=result.suppressed + silenced))

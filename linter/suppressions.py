@@ -14,16 +14,22 @@ from uncuda.rules.housekeeping import IgnoreWithoutReason, InvalidIgnore, Unused
 
 
 def silence(
-    text: str, findings: Sequence[Finding], *, codes: frozenset[str], require_reason: bool = False
+    text: str,
+    findings: Sequence[Finding],
+    *,
+    codes: frozenset[str],
+    require_reason: bool = False,
+    layout: Layout | None = None,
 ) -> tuple[list[Finding], int]:
     """The findings that no comment silences, and how many were silenced.
 
     Findings about the comments themselves are added: for those of UC001 to UC003 that are among `codes`, the
-    rules in force. A comment counts as unused only where all rules that it names are in force.
+    rules in force. A comment counts as unused only where all rules that it names are in force. `layout` is that of
+    a text that isn't Python.
     """
     if not may_hold_marks(text):
         return list(findings), 0
-    layout = Layout(text)
+    layout = layout or Layout(text)
     marks = read_marks(layout)
     if not marks:
         return list(findings), 0

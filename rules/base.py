@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from uncuda.findings import Applicability, Category, TorchVersion
+
+if TYPE_CHECKING:
+    from uncuda.around.context import FileContext
 
 
 @dataclass(frozen=True)
@@ -15,7 +18,8 @@ class Bad:
 
     `fixed` is the whole text after the rule's own fixes (None: there is no fix). `floor` is the torch floor it
     runs under. `applicability` is that of the fix. `run` is a line that, after the code, makes a value to
-    compare before and after (an expression), for fixes that are executed; `setup` runs before both.
+    compare before and after (an expression), for fixes that are executed; `setup` runs before both. `file` is
+    the name of the file that it stands in, where that isn't a Python module.
     """
 
     code: str
@@ -28,6 +32,7 @@ class Bad:
     id: str = ""
     device_expr: str | None = None
     device_import: str | None = None
+    file: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class Good:
     code: str
     why: str = ""
     floor: TorchVersion = (2, 6)
+    file: str = ""
 
 
 class Rule:
@@ -88,4 +94,15 @@ class Rule:
         return {name[6:]: name for name in dir(cls) if name.startswith("visit_")}
 
 
-__all__ = ["Applicability", "Bad", "Category", "Good", "Rule"]
+class FileRule(Rule):
+    """A rule on files around the code, which the walk over Python doesn't run.
+
+    It writes `visit_<Item>(item, ctx)` methods for the items of `uncuda.around.items` that readers find in such
+    files, or `look(ctx)` for what takes a whole file. Its examples name their files.
+    """
+
+    def look(self, ctx: FileContext) -> None:
+        """Looks at a file as a whole, before its items are visited one by one."""
+
+
+__all__ = ["Applicability", "Bad", "Category", "FileRule", "Good", "Rule"]

@@ -30,6 +30,11 @@ class RuleInfo:
         """Is it about files and comments, not about ties?"""
         return self.code.startswith("UC0")
 
+    @property
+    def around(self) -> bool:
+        """Is it about files around the code, not about Python?"""
+        return self.code.startswith("UC8")
+
 
 @cache
 def catalogue() -> tuple[RuleInfo, ...]:

@@ -35,6 +35,7 @@ FAMILIES = {
     "UC5": "kernels and packages: CUDA-only imports, extensions, Triton and its kin",
     "UC6": "frameworks: Hugging Face, Lightning, DeepSpeed, ONNX Runtime and others",
     "UC7": "process: environment variables, `nvidia-smi`, tests that skip themselves",
+    "UC8": "around the code: requirements, lock files, images, scripts, CI, settings, native sources",
 }
 """First letters of a code to what the family is about."""
 

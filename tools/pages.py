@@ -28,7 +28,7 @@ def _note(source: str) -> str:
 
 def rule_text(rule: Rule) -> str:
     """A rule's page."""
-    source = f"rules/{type(rule).__module__.rpartition('.')[2]}.py"
+    source = f"{type(rule).__module__.removeprefix('uncuda.').replace('.', '/')}.py"
     blocks: list[Block] = [
         *rule_blocks(rule, examples=EXAMPLES, outcomes=True),
         Paragraph(f"[All rules](README.md) · {_TRUST} · [how to silence it](../suppressions.md)"),

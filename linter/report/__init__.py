@@ -28,9 +28,16 @@ FORMATS = tuple(_RENDERERS)
 TEXT_FORMATS = frozenset({"full", "concise"})
 """Those made for people's eyes on a terminal."""
 
+_BY_LINES = frozenset({"sarif", "github", "gitlab", "rdjson"})
+"""Those that are read by tools which show a file's own lines; the others tell a notebook's cells apart."""
+
 
 def render(name: str, run: Run, style: Style) -> str:
     """The report of a run in a format. Raises KeyError for a name that isn't in FORMATS."""
     module, function = _RENDERERS[name]
     renderer = cast(Renderer, getattr(import_module(f"uncuda.report.{module}"), function))
+    if any(file.is_notebook for file in run.files):
+        from uncuda.report import notebooks
+
+        run = notebooks.in_files(run) if name in _BY_LINES else notebooks.by_cells(run)
     return renderer(run, style)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from uncuda.findings import Outcomes
+from uncuda.findings import Finding, Outcomes
 from uncuda.report.blocks import (
     Block,
     Bullets,
@@ -16,12 +16,13 @@ from uncuda.report.blocks import (
     Heading,
     OutcomeTable,
     Paragraph,
+    as_code,
     markdown,
     prose,
     sentence,
 )
 from uncuda.results import dotted
-from uncuda.rules.base import Rule
+from uncuda.rules.base import Bad, FileRule, Good, Rule
 
 EXAMPLES = 3
 """So many examples of each kind are on a page, unless all are asked for."""
@@ -64,7 +65,7 @@ def rule_blocks(rule: Rule, *, examples: int = EXAMPLES, outcomes: bool = False)
     if rule.bad:
         blocks.append(Heading("Reported"))
         for bad in rule.bad[:examples]:
-            blocks += [Code(bad.code, bad.fixed)]
+            blocks += [*_file(bad), Code(bad.code, bad.fixed, _language(bad))]
             if bad.fixed is not None:
                 # Rules that the walk doesn't run have nothing to do with torch.
                 since = f", torch {dotted(bad.floor)} or later" if rule.handlers() else ""
@@ -73,7 +74,7 @@ def rule_blocks(rule: Rule, *, examples: int = EXAMPLES, outcomes: bool = False)
         blocks.append(Heading("Left alone"))
         for good in rule.good[:examples]:
             blocks += [Paragraph(f"{sentence(good.why)}:")] if good.why else []
-            blocks.append(Code(good.code))
+            blocks += [*_file(good), Code(good.code, language=_language(good))]
     if rule.fix_safety:
         blocks += [Heading("Fix safety"), *prose(rule.fix_safety)]
     if rule.sources:
@@ -81,23 +82,66 @@ def rule_blocks(rule: Rule, *, examples: int = EXAMPLES, outcomes: bool = False)
     return blocks
 
 
+_LANGUAGES = {
+    "dockerfile": "dockerfile",
+    "shell": "sh",
+    "makefile": "make",
+    "cmake": "cmake",
+    "yaml": "yaml",
+    "json": "json",
+    "toml": "toml",
+    "lock": "toml",
+    "ini": "ini",
+    "native": "cpp",
+}
+
+
+def _language(example: Bad | Good) -> str:
+    """What a page calls the language of an example."""
+    if not example.file:
+        return "python"
+    from uncuda.around.kinds import kind_of
+
+    kind = kind_of(example.file)
+    return _LANGUAGES.get(kind.value if kind is not None else "", "text")
+
+
+def _file(example: Bad | Good) -> list[Block]:
+    """The name of the file that an example stands in."""
+    return [Paragraph(f"In {as_code(example.file)}:")] if example.file else []
+
+
 def rule_outcomes(rule: Rule) -> list[tuple[list[str], Outcomes]]:
     """What the ties in the rule's examples do on each target, guards left out; those that behave alike together."""
     from uncuda.context import Options
     from uncuda.engine import check_text
-    from uncuda.rules.knowledge import lookup
+    from uncuda.rules.knowledge import around_facts, lookup
 
     found: dict[str, Outcomes] = {}
     for bad in rule.bad:
-        options = Options(torch_floor=bad.floor, codes=frozenset({rule.code}))
-        for finding in check_text(bad.code, options).findings:
-            known = lookup(finding.symbol)
+        codes = frozenset({rule.code})
+        if isinstance(rule, FileRule):
+            findings = check_example(rule, bad)
+        else:
+            findings = check_text(bad.code, Options(torch_floor=bad.floor, codes=codes)).findings
+        for finding in findings:
+            known = lookup(finding.symbol) or around_facts().get(finding.symbol)
             found.setdefault(finding.symbol, finding.outcomes if known is None else known.outcomes)
     groups: dict[tuple[str, ...], tuple[list[str], Outcomes]] = {}
     for symbol, outcomes in found.items():
         key = tuple(f"{target.value}={outcome.value}" for target, outcome in sorted(outcomes.items()))
         groups.setdefault(key, ([], outcomes))[0].append(symbol)
     return list(groups.values())
+
+
+def check_example(rule: FileRule, example: Bad | Good) -> tuple[Finding, ...]:
+    """What a rule finds in an example of a file around the code."""
+    from uncuda.around.engine import check_file
+    from uncuda.around.kinds import kind_of
+
+    kind = kind_of(example.file)
+    assert kind is not None, f"{example.file} is of no kind that is known"
+    return check_file(example.code, kind, shown=example.file, codes=frozenset({rule.code}))
 
 
 def rule_data(rule: Rule) -> dict[str, Any]:
@@ -118,6 +162,7 @@ def rule_data(rule: Rule) -> dict[str, Any]:
         ],
         "bad": [
             {
+                **({"file": bad.file} if bad.file else {}),
                 "code": bad.code,
                 "fixed": bad.fixed,
                 "applicability": bad.applicability.value if bad.fixed is not None else None,
@@ -125,7 +170,10 @@ def rule_data(rule: Rule) -> dict[str, Any]:
             }
             for bad in rule.bad
         ],
-        "good": [{"code": good.code, "why": good.why or None} for good in rule.good],
+        "good": [
+            {**({"file": good.file} if good.file else {}), "code": good.code, "why": good.why or None}
+            for good in rule.good
+        ],
         "sources": list(rule.sources),
     }
 

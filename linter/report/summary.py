@@ -91,7 +91,7 @@ def _found(run: Run, style: Style, left: bool) -> str:
             ties[outcome] += 1
     parts = [f"{ties[o]} {style.paint(o.value, OUTCOME_PAINT[o])}" for o in _GRAVEST if ties[o]]
     parts += [f"{count} {style.paint(name, 'yellow')}" for name, count in sorted(others.items())]
-    files = plural(len({file.display for file, _ in run.findings}), "file")
+    files = plural(len({file.path for file, _ in run.findings}), "file")
     total = ties.total()
     head = plural(total, "tie") if total else plural(len(run.findings), "finding")
     head = f"{head} left" if left else f"Found {head}"

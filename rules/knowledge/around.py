@@ -29,6 +29,8 @@ class Fact:
     source: str
     evidence: str
     checked: str
+    partly: bool = False
+    """Of a package: does it run on some devices?"""
 
 
 def _fact(symbol: str, row: Mapping[str, Any]) -> Fact:
@@ -83,7 +85,7 @@ def required(name: str) -> Fact | None:
         assert owner is not None, f"{row['package']} is in the packages table"
     else:
         owner = packaged(key)
-        if owner is None or not owner.report_import or owner.potential or "requirement" not in owner.detect:
+        if owner is None or owner.importing != "tie" or "requirement" not in owner.detect:
             return None
     return Fact(
         symbol=owner.import_name,
@@ -94,6 +96,7 @@ def required(name: str) -> Fact | None:
         source=owner.source,
         evidence=owner.evidence,
         checked=owner.checked,
+        partly=owner.cuda_only != "yes",
     )
 
 

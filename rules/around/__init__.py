@@ -1,0 +1,1 @@
+"""Rules on files around the code: requirements, images, scripts, settings, native sources."""
