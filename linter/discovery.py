@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from uncuda.around.kinds import is_around
 from uncuda.gitignore import NAME as GITIGNORE
 from uncuda.gitignore import NOTHING, Ignored, ignored_above, of_repository
 from uncuda.patterns import Glob, is_plain, matches
@@ -36,10 +37,13 @@ class Discovered:
     searched: list[str] = field(default_factory=list)
 
 
-def discover(paths: Sequence[str], tree: SettingsTree, *, force_exclude: bool = False) -> Discovered:
+def discover(
+    paths: Sequence[str], tree: SettingsTree, *, force_exclude: bool = False, prose: bool = False
+) -> Discovered:
     """Files that are named are taken whatever they are, directories searched for what the settings include.
 
-    With `force_exclude`, what the settings exclude is left out even when it is named. Raises SettingsError.
+    With `force_exclude`, what the settings exclude is left out even when it is named. With `prose`, texts that may
+    hold code are looked for as well. Raises SettingsError.
     """
     out = Discovered()
     # By what they really are, so that a file that can be reached in two ways is checked once.
@@ -64,7 +68,7 @@ def discover(paths: Sequence[str], tree: SettingsTree, *, force_exclude: bool = 
                 continue
             out.searched.append(given)
             real = os.path.realpath(path)
-            for found, is_link in _Walk(path, tree, out).files():
+            for found, is_link in _Walk(path, tree, out, prose).files():
                 inside = real + found.path[len(path) :]
                 if is_link:
                     linked.setdefault(os.path.realpath(inside), found)
@@ -106,7 +110,9 @@ class _Filter:
     """The patterns of one settings object, sorted for quick answers. What matches `root` itself is lifted:
     whoever names a directory wants what is in it."""
 
-    def __init__(self, settings: Settings, root: str = "") -> None:
+    def __init__(self, settings: Settings, root: str = "", *, prose: bool = False) -> None:
+        self._around = settings.around_code
+        self._prose = prose
         globs = [*settings.exclude, *settings.extend_exclude]
         self.names = frozenset(g.pattern for g in globs if is_plain(g.pattern))
         self._spared = _OUTPUT if settings.exclude == Settings().exclude else frozenset()
@@ -123,7 +129,9 @@ class _Filter:
         return name in self.names and not (name in self._spared and _is_package(path))
 
     def includes(self, name: str, path: str) -> bool:
-        return name.endswith(self.endings) or any(_matches_include(g, name, path) for g in self.include)
+        if name.endswith(self.endings) or any(_matches_include(g, name, path) for g in self.include):
+            return True
+        return self._around and is_around(path, prose=self._prose)
 
 
 def _is_about(glob: Glob, root: str) -> bool:
@@ -149,7 +157,8 @@ def _matches_include(glob: Glob, name: str, path: str) -> bool:
 class _Walk:
     """The search of one directory. Links to directories aren't followed, so no loop of links can trap it."""
 
-    def __init__(self, root: str, tree: SettingsTree, out: Discovered) -> None:
+    def __init__(self, root: str, tree: SettingsTree, out: Discovered, prose: bool) -> None:
+        self._prose = prose
         self._root = root
         self._tree = tree
         self._out = out
@@ -189,7 +198,7 @@ class _Walk:
     def _filter(self, settings: Settings) -> _Filter:
         known = self._filters.get(id(settings))
         if known is None:
-            known = self._filters[id(settings)] = _Filter(settings, self._root)
+            known = self._filters[id(settings)] = _Filter(settings, self._root, prose=self._prose)
         return known
 
     def _hidden(self, entry: os.DirEntry[str], sieve: _Filter, ignored: Ignored, directory: bool) -> bool:

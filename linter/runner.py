@@ -65,6 +65,8 @@ class Profile:
     device_expr: str | None = None
     device_import: str | None = None
     whole_file: bool = False
+    prose: bool = False
+    """Is code in texts looked at: fences in Markdown, examples in docstrings?"""
     require_reason: bool = False
     fixable: frozenset[str] | None = None
     """The codes whose fixes may be applied; None: all."""
@@ -85,6 +87,7 @@ class Profile:
                 "floor": self.torch_floor,
                 "device": [self.device_expr, self.device_import],
                 "whole": self.whole_file,
+                "prose": self.prose,
                 "reason": self.require_reason,
                 "fixable": self.fixable,
                 "ignored": ignored,
@@ -114,6 +117,26 @@ class Job:
     profile: Profile
     ignored: frozenset[str] = frozenset()
     data: bytes | None = None
+
+    @property
+    def is_python(self) -> bool:
+        """Is it read as a Python module? So is a file that was named and isn't of a kind that is known."""
+        name = self.path.name
+        if name.endswith((".py", ".pyi")):
+            return True
+        from uncuda.around.kinds import Kind, kind_of
+
+        return kind_of(os.fspath(self.path)) in (None, Kind.PYTHON)
+
+    def is_worth_reading(self, data: bytes) -> bool:
+        """Can there be something in the file's content for the rules in force?"""
+        if not self.is_python:
+            from uncuda.around.examine import is_worth_reading
+
+            return is_worth_reading(data, self)
+        from uncuda.prefilter import needs_check
+
+        return needs_check(data, self.profile.codes)
 
 
 @dataclass(frozen=True)
@@ -177,7 +200,7 @@ def unparsable(error: ParseError, lines: Lines) -> Placed:
     return Placed(finding, Severity.ERROR, where, where)
 
 
-def _restrained(finding: Finding, profile: Profile) -> Finding:
+def restrained(finding: Finding, profile: Profile) -> Finding:
     """The finding, its fix only shown where the settings forbid to apply it."""
     if finding.fix is None or profile.fixable is None or finding.code in profile.fixable:
         return finding
@@ -213,6 +236,10 @@ def internal_problem(error: Exception) -> Problem:
 def _examine(data: bytes, job: Job, mode: Mode) -> Examined:
     from uncuda.source import SourceError, decode
 
+    if not job.is_python:
+        from uncuda.around.examine import examine_other
+
+        return examine_other(data, job, mode)
     try:
         source = decode(data)
     except SourceError as error:
@@ -247,7 +274,7 @@ def examine_text(text: str, job: Job, mode: Mode, trees: Trees | None = None) ->
         kept, suppressed = silence(
             text, wanted, codes=profile.codes - job.ignored, require_reason=profile.require_reason
         )
-        return [_restrained(f, profile) for f in kept], suppressed
+        return [restrained(f, profile) for f in kept], suppressed
 
     def report(text: str, findings: Sequence[Finding]) -> tuple[Placed, ...]:
         if not findings:
@@ -344,10 +371,6 @@ class Runner:
     def _look_up(self, number: int, job: Job) -> int | None:
         from uncuda.cache import digest_of
 
-        if job.path.suffix == ".ipynb":
-            text = "is a notebook, which is not read; `jupyter nbconvert --to script` makes Python of it"
-            self._settle(number, job, Examined(problem=Problem(ProblemKind.UNREADABLE, text)))
-            return None
         if job.data is not None:
             return len(job.data)
         try:
@@ -393,14 +416,12 @@ class Runner:
 
     def _is_hit(self, number: int, job: Job) -> bool:
         """Is there something in a file that has to be parsed? If not, it is settled."""
-        from uncuda.prefilter import needs_check
-
         loaded = load(job)
         if isinstance(loaded, Problem):
             self._settle(number, job, Examined(problem=loaded))
             return False
         data, info = loaded
-        if needs_check(data, job.profile.codes):
+        if job.is_worth_reading(data):
             return True
         self._take(job, (number, None, info, ""))
         return False
@@ -480,7 +501,7 @@ class Runner:
         visible = shown(examined.findings, job.profile)
         source = None
         if job.data is not None and visible:
-            source = examined.new if examined.new is not None else _text_of(job.data)
+            source = examined.new if examined.new is not None else _text_of(job.path, job.data)
         elif examined.new is not None and self.mode is Mode.DIFF:
             source = examined.new
         self._results[number] = FileResult(
@@ -503,11 +524,12 @@ class Runner:
             self.progress(len(self._results), self._total)
 
 
-def _text_of(data: bytes) -> str | None:
-    from uncuda.source import SourceError, decode
+def _text_of(path: Path, data: bytes) -> str | None:
+    from uncuda.around.texts import source_of
+    from uncuda.source import SourceError
 
     try:
-        return decode(data).text
+        return source_of(os.fspath(path), data).text
     except SourceError:
         return None
 
@@ -564,7 +586,6 @@ def _work(mode: Mode, numbered: Sequence[tuple[int, Job]]) -> list[_Done]:
 
 def _each(numbered: Sequence[tuple[int, Job]], mode: Mode) -> Iterator[_Done]:
     from uncuda.cache import digest_of
-    from uncuda.prefilter import needs_check
 
     for number, job in numbered:
         loaded = load(job)
@@ -572,7 +593,7 @@ def _each(numbered: Sequence[tuple[int, Job]], mode: Mode) -> Iterator[_Done]:
             yield number, Examined(problem=loaded), None, ""
             continue
         data, info = loaded
-        if needs_check(data, job.profile.codes):
+        if job.is_worth_reading(data):
             yield number, examine(data, job, mode_for(mode, info)), info, digest_of(data)
         else:
             yield number, None, info, ""

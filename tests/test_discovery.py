@@ -225,7 +225,7 @@ def test_the_nearest_settings_decide_for_each_directory(project: Path) -> None:
             "third/e.py": "",
         },
     )
-    out = look()
+    out = look(around_code=False)
     assert _names(out) == ["inner/skip/b.py", "third/e.py"]
     assert [f.settings.file for f in out.files] == [project / "inner/pyproject.toml", project / "uncuda.toml"]
 

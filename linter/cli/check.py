@@ -202,14 +202,14 @@ def _exit_code(arguments: Namespace, run: Run) -> int:
 
 def _give_back(gathered: Gathered, results: list[FileResult]) -> None:
     """With --fix, standard input goes to standard output: fixed, or as it came."""
-    from uncuda.source import decode
+    from uncuda.around.texts import source_of
 
     for job, result in zip(gathered.jobs, results, strict=True):
         assert job.data is not None
         if result.new is None:
             write_bytes(job.data)
         else:
-            write_bytes(decode(job.data).encode(result.new))
+            write_bytes(source_of(str(job.path), job.data).encode(result.new))
 
 
 # -- reports -----------------------------------------------------------------------------------------------

@@ -64,10 +64,11 @@ class Gathered:
 def gather(arguments: Namespace, stdin: bytes | None) -> Gathered:
     """The files to check, each with what its settings come to. Raises SettingsError."""
     tree = settings_tree(arguments)
-    profiles = Profiles(whole_file=arguments.cst == "whole")
+    prose = getattr(arguments, "prose", False)
+    profiles = Profiles(whole_file=arguments.cst == "whole", prose=prose)
     found = Discovered()
     if stdin is None:
-        found = discover(arguments.paths or ["."], tree, force_exclude=arguments.force_exclude)
+        found = discover(arguments.paths or ["."], tree, force_exclude=arguments.force_exclude, prose=prose)
         jobs = [profiles.job(item, tree.cwd) for item in found.files]
     else:
         jobs = [_stdin_job(arguments, tree, profiles, stdin)]
@@ -153,8 +154,9 @@ def _cache_directory(arguments: Namespace, tree: SettingsTree) -> Path | None:
 class Profiles:
     """What settings and torch floors come to; files that agree in both share one object."""
 
-    def __init__(self, *, whole_file: bool) -> None:
+    def __init__(self, *, whole_file: bool, prose: bool = False) -> None:
         self._whole_file = whole_file
+        self._prose = prose
         self._floors = Floors()
         self._by_directory: dict[tuple[str, int], Profile] = {}
         self._made: dict[tuple[int, Floor], tuple[Settings, Profile]] = {}
@@ -178,7 +180,8 @@ class Profiles:
         floor = self._floors.of(directory, settings)
         known = (id(settings), floor)
         if known not in self._made:
-            self._made[known] = settings, make_profile(settings, floor, whole_file=self._whole_file)
+            made = make_profile(settings, floor, whole_file=self._whole_file, prose=self._prose)
+            self._made[known] = settings, made
         return self._made[known][1]
 
     def notes(self) -> list[str]:
@@ -191,7 +194,9 @@ class Profiles:
         ]
 
 
-def make_profile(settings: Settings, floor: Floor, *, whole_file: bool = False) -> Profile:
+def make_profile(
+    settings: Settings, floor: Floor, *, whole_file: bool = False, prose: bool = False
+) -> Profile:
     """What settings and a torch floor come to."""
     codes = selected(settings, pairs())
     may_fix = fixable(settings, pairs())
@@ -203,6 +208,7 @@ def make_profile(settings: Settings, floor: Floor, *, whole_file: bool = False) 
         device_expr=settings.device_expr,
         device_import=settings.device_import,
         whole_file=whole_file,
+        prose=prose,
         require_reason=settings.require_reason,
         fixable=None if codes <= may_fix else may_fix,
         severity=settings.severity,
