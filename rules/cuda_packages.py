@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import libcst as cst
 
@@ -41,12 +41,11 @@ _STATUS = {
 }
 
 
-def listed(name: str) -> Package | None:
-    """The entry of the packages table that an import of the dotted `name` falls under, if such an import is a tie."""
+def entry(name: str) -> Package | None:
+    """The entry of the packages table that the dotted `name` falls under."""
     from uncuda.rules.knowledge import package
 
-    found = None if name.startswith("torch.") else package(name)
-    return found if found is not None and found.report_import else None
+    return None if name.startswith("torch.") else package(name)
 
 
 def alternative(found: Package) -> str:
@@ -54,7 +53,79 @@ def alternative(found: Package) -> str:
     return found.alternative.partition("; ")[0]
 
 
-class CudaOnlyImport(Rule):
+def _named(importing: str) -> tuple[str, ...]:
+    """The triggers of imports of all packages that count as `importing`."""
+    from uncuda.rules.knowledge import package_aliases, packages
+
+    names = {name: name for name in packages()} | dict(package_aliases())
+    chosen = sorted(name for name, listed in names.items() if packages()[listed].importing == importing)
+    tops = {name for name in chosen if "." not in name}
+    found = {f"import {name}" for name in tops}
+    for name in chosen:
+        top = name.partition(".")[0]
+        if top not in tops:
+            found.add(f"{name.rpartition('.')[2]} & import {top}")
+    return (*sorted(found), r"\bLazyImport(", r"\bLazyLoader(", r"\bLazyModule(")
+
+
+class _PackageImport(Rule):
+    """Tells imports of the packages that count as `importing` in the packages table."""
+
+    importing: ClassVar[str]
+
+    def visit_Import(self, node: cst.Import, ctx: Context) -> None:
+        for alias in node.names:
+            self._report(node, alias.name, dotted(alias.name) or "", ctx)
+
+    def visit_ImportFrom(self, node: cst.ImportFrom, ctx: Context) -> None:
+        if node.relative or node.module is None:
+            return
+        module = dotted(node.module) or ""
+        if self._report(node, node.module, module, ctx) or isinstance(node.names, cst.ImportStar):
+            return
+        for alias in node.names:
+            self._report(node, alias.name, f"{module}.{dotted(alias.name)}", ctx)
+
+    def visit_Call(self, node: cst.Call, ctx: Context) -> None:
+        last = last_word(node.func)
+        if _LAZY.match(last):
+            for arg in node.args[:3]:
+                name = string_value(arg.value)
+                if name is not None and self._report(node, arg.value, name, ctx, lazy=True):
+                    return
+        if not node.args or last not in ("import_module", "__import__"):
+            return
+        full = ctx.qualified(node.func) or (last if isinstance(node.func, cst.Name) else "")
+        if full not in _IMPORTERS or (full == "__import__" and ctx.bindings_of("__import__") is not None):
+            return
+        name = string_value(node.args[0].value)
+        if name is not None and not name.startswith("."):
+            self._report(node, node.args[0].value, name, ctx)
+
+    def _report(
+        self, importer: cst.CSTNode, node: cst.BaseExpression, name: str, ctx: Context, *, lazy: bool = False
+    ) -> bool:
+        found = entry(name)
+        if found is None or found.importing != self.importing:
+            return False
+        if ctx.is_claimed(node) or name.partition(".")[0] in ctx.options.own:
+            return False
+        asked = _asked(ctx)
+        if asked is None or _told_before(found, importer, node, ctx):
+            return True
+        handled = lazy or asked or ctx.guard(node) in HANDLED
+        return ctx.report(
+            self,
+            node,
+            f"`{name}` {_STATUS[found.cuda_only]}{', and is optional here' if handled else ''}; "
+            f"advice: {alternative(found)}",
+            symbol=found.import_name,
+            outcomes=softened(found.outcomes) if handled else found.outcomes,
+            category=Category.POTENTIAL if handled else None,
+        )
+
+
+class CudaOnlyImport(_PackageImport):
     """A package that is built for CUDA can't be imported, or does less, elsewhere.
 
     Its wheel doesn't install, its extension module doesn't load, or its kernels have no code for the device: an
@@ -65,29 +136,8 @@ class CudaOnlyImport(Rule):
 
     code = "UC501"
     name = "cuda-only-import"
-    triggers = (
-        r"\bcuda\b", "import pycuda", "import skcuda", "import flash_attn_2_cuda", "import flash_attn_3_cuda",
-        "import flash_attn_cuda", "import fused_layer_norm_cuda", "import fused_dense_cuda",
-        "import fused_weight_gradient_mlp_cuda", "import scaled_masked_softmax_cuda",
-        "import scaled_upper_triang_masked_softmax_cuda", "import xentropy_cuda", "import selective_scan_cuda",
-        "import dask_cuda", "import numba_cuda", "import GPUtil", "import MultiScaleDeformableAttention", "import PyNvVideoCodec", "import amp_C",
-        "import apex", "import auto_gptq", "import awq_ext", "import bitblas", "import bitsandbytes",
-        "import causal_conv1d", "import cucim", "import cudf", "import cuequivariance_torch", "import cugraph",
-        "import cuml", "import cupy", "import cupyx", "import cupy_backends", "import cuquantum", "import cutlass",
-        "import cuvs", "import cvcuda", "import dask_cudf", "import deep_ep", "import deep_gemm",
-        "import diff_gaussian_rasterization", "import eetq", "import exllamav2", "import exllamav3",
-        "import fast_hadamard_transform", "import fla", "import flash_attn", "import flash_attn_interface",
-        "import flash_mla", "import flashinfer", "import fused_ssim", "import gpu4pyscf", "import gpustat",
-        "import gsplat", "import isaacgym", "import isaacsim", "import jax_triton", "import mamba_ssm",
-        "import megatron", "import natten", "import nccl", "import nerfacc", "import nunchaku", "import nvdiffrast",
-        "import nvidia", "import nvidia_smi", "import nvitop", "import nvjpeg", "import nvmath", "import nvshmem",
-        "import nx_cugraph", "import py3nvml", "import pylibraft", "import pynvml", "import pytorch_quantization",
-        "import raft_dask", "import rmm", "import sageattention", "import simple_knn", "import tensorrt",
-        "import tensorrt_llm", "import thunderkittens", "import tilelang", "import tinycudann",
-        "import torch_memory_saver", "import torch_tensorrt", "import transformer_engine", "import triton",
-        "import vllm_flash_attn", "import vptq", "import xformers", r"\bLazyImport(",
-        r"\bLazyLoader(", r"\bLazyModule(",
-    )  # fmt: skip
+    importing = "tie"
+    triggers = _named("tie")
     category = Category.MANDATORY
     effort = 3
     priority = 45
@@ -166,54 +216,40 @@ class CudaOnlyImport(Rule):
         Good("def import_module(name):\n    return name\n\n\nimport_module('triton')\n", "a function of one's own"),
     )  # fmt: skip
 
-    def visit_Import(self, node: cst.Import, ctx: Context) -> None:
-        for alias in node.names:
-            self._report(node, alias.name, dotted(alias.name) or "", ctx)
 
-    def visit_ImportFrom(self, node: cst.ImportFrom, ctx: Context) -> None:
-        if node.relative or node.module is None:
-            return
-        module = dotted(node.module) or ""
-        if self._report(node, node.module, module, ctx) or isinstance(node.names, cst.ImportStar):
-            return
-        for alias in node.names:
-            self._report(node, alias.name, f"{module}.{dotted(alias.name)}", ctx)
+class PartlyCudaImport(_PackageImport):
+    """A package that runs without CUDA may do its work on the CPU there, or lack what the program calls.
 
-    def visit_Call(self, node: cst.Call, ctx: Context) -> None:
-        last = last_word(node.func)
-        if _LAZY.match(last):
-            for arg in node.args[:3]:
-                name = string_value(arg.value)
-                if name is not None and self._report(node, arg.value, name, ctx, lazy=True):
-                    return
-        if not node.args or last not in ("import_module", "__import__"):
-            return
-        full = ctx.qualified(node.func) or (last if isinstance(node.func, cst.Name) else "")
-        if full not in _IMPORTERS or (full == "__import__" and ctx.bindings_of("__import__") is not None):
-            return
-        name = string_value(node.args[0].value)
-        if name is not None and not name.startswith("."):
-            self._report(node, node.args[0].value, name, ctx)
+    It can be imported on every host, and has kernels for CUDA (and ROCm, at times) alone: tensors of another
+    accelerator are refused or copied, or a function isn't there in that build. Whether the program uses such a part
+    can't be seen from the import. Each finding names what can stand in its place. A package is told once, at the
+    import that the others in its place follow.
+    """
 
-    def _report(
-        self, importer: cst.CSTNode, node: cst.BaseExpression, name: str, ctx: Context, *, lazy: bool = False
-    ) -> bool:
-        found = listed(name)
-        if found is None or ctx.is_claimed(node) or name.partition(".")[0] in ctx.options.own:
-            return False
-        asked = _asked(ctx)
-        if asked is None or _told_before(found, importer, node, ctx):
-            return True
-        handled = lazy or asked or ctx.guard(node) in HANDLED
-        return ctx.report(
-            self,
-            node,
-            f"`{name}` {_STATUS[found.cuda_only]}{', and is optional here' if handled else ''}; "
-            f"advice: {alternative(found)}",
-            symbol=found.import_name,
-            outcomes=softened(found.outcomes) if handled else found.outcomes,
-            category=Category.POTENTIAL if handled else None,
-        )
+    code = "UC504"
+    name = "partly-cuda-import"
+    importing = "maybe"
+    triggers = _named("maybe")
+    category = Category.POTENTIAL
+    effort = 3
+    priority = 45
+    sources = ("knowledge base: packages",)
+    bad = (
+        Bad("import dgl\n"),
+        Bad("from torch_scatter import scatter_add, scatter_mean\n", id="function"),
+        Bad("import spconv.pytorch as spconv\nfrom spconv.core import ConvAlgo\n", id="submodule"),
+        Bad("from mmcv.ops import nms\n", id="part"),
+        Bad("try:\n    import pytorch3d\nexcept ImportError:\n    pytorch3d = None\n", id="try"),
+        Bad("import importlib\n\nk2 = importlib.import_module('k2')\n", id="dynamic"),
+    )
+    good = (
+        Good("import vllm\nimport transformers\n", "run on every device, some by a plug-in"),
+        Good("import flash_attn\n", "that is cuda-only-import"),
+        Good("from .dgl import graph\nfrom . import spconv\n", "modules of the project"),
+        Good("import mmcv\nfrom mmcv.cnn import ConvModule\n", "the rest of the package runs everywhere"),
+        Good("dgl = None\nprint('import dgl')\n", "a variable, and prose"),
+        Good("from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    import dgl\n", "never runs"),
+    )
 
 
 def reached(outcomes: Outcomes, node: cst.CSTNode, ctx: Context) -> tuple[Outcomes, Category | None]:
@@ -226,13 +262,13 @@ def _told_before(found: Package, importer: cst.CSTNode, node: cst.BaseExpression
     for site in ctx.index.imports:
         if site.start >= ctx.island_start:
             break
-        if any(listed(target) is found for _, target in site.names):
+        if any(entry(target) is found for _, target in site.names):
             return True
     if isinstance(importer, cst.Call) and ctx.function is None:
         # A table of lazy imports is one tie.
         call = rf"^[^\s#].*\b{re.escape(last_word(importer.func))}\(\s*[\"']([\w.]+)[\"']"
         earlier = re.finditer(call, ctx.index.text[: ctx.island_start], re.M)
-        if any(listed(match[1]) is found for match in earlier):
+        if any(entry(match[1]) is found for match in earlier):
             return True
     path = [*ctx.ancestors, importer]
     for depth, above in enumerate(path):
@@ -246,7 +282,7 @@ def _told_before(found: Package, importer: cst.CSTNode, node: cst.BaseExpression
                     return True
         elif isinstance(above, cst.Import):
             names = [alias.name for alias in above.names]
-            if any(listed(dotted(name) or "") is found for name in _before(names, node)):
+            if any(entry(dotted(name) or "") is found for name in _before(names, node)):
                 return True
     return False
 
@@ -262,7 +298,7 @@ def _before(items: Iterable[_Node], stop: cst.CSTNode) -> Iterator[_Node]:
 def _imports(statements: Iterable[cst.BaseSmallStatement], found: Package) -> bool:
     """Does one of the statements import the package?"""
     return any(
-        listed(target) is found
+        entry(target) is found
         for statement in statements
         if isinstance(statement, (cst.Import, cst.ImportFrom))
         for _, target in cst_import_bindings(statement)

@@ -77,6 +77,12 @@ API = record(
         "probe": TEXT,
         "on_cpu": ANSWER,
         "on_cuda_without_gpu": ANSWER,
+        "since": TORCH,
+        "deprecated": TORCH,
+        "removed": TORCH,
+        "example": TEXT,
+        "told_as": TEXT,
+        "untold": TEXT,
     },
     ["kind", "outcomes", "verdict", "source"],
 ) | {"dependentRequired": {"probe": ["on_cpu", "torch"], "on_cpu": ["probe"]}}
@@ -95,8 +101,7 @@ PACKAGE = record(
         "pypi_note": TEXT,
         "category": TEXT,
         "cuda_only": {"enum": ["yes", "partly", "no"]},
-        "report_import": {"type": "boolean"},
-        "potential": {"type": "boolean"},
+        "importing": {"enum": ["tie", "maybe", "argument", "portable", "vendor"]},
         "status": per_target(STATUS),
         "outcomes": OUTCOME_TABLE,
         "alternative": TEXT,
@@ -106,7 +111,7 @@ PACKAGE = record(
         "source": TEXT,
         "evidence": {"enum": ["A", "B", "C"]},
     },
-    ["category", "cuda_only", "report_import", "potential", "status", "outcomes", "alternative", "effort",
+    ["category", "cuda_only", "importing", "status", "outcomes", "alternative", "effort",
      "detect", "source", "evidence"],
 )  # fmt: skip
 AUTOLOAD = record({"package": TEXT, "since": TEXT, "torch": TORCH}, ["package", "torch"])
@@ -363,7 +368,7 @@ def test_distributions_are_found_in_any_spelling() -> None:
 PORTABLE = [
     "accelerate", "catboost", "deepspeed", "diffusers", "faiss", "gpytorch", "jax", "kernels", "lightgbm",
     "lightning", "monai", "mpi4py", "onnxruntime", "openmm", "ray", "sglang", "tensorflow",
-    "torch.backends.cudnn", "torch.utils.cpp_extension", "torch_geometric", "torchao", "torchaudio",
+    "torch_geometric", "torchao", "torchaudio",
     "torchcodec", "torchvision.ops", "transformers", "ultralytics", "vllm", "warp", "xgboost",
 ]  # fmt: skip
 TIED = [
@@ -375,14 +380,12 @@ TIED = [
 
 @pytest.mark.parametrize("name", PORTABLE)
 def test_an_import_of_a_portable_package_is_no_tie(name: str) -> None:
-    assert not knowledge.packages()[name].report_import
+    assert knowledge.packages()[name].importing not in ("tie", "maybe")
 
 
 @pytest.mark.parametrize("name", TIED)
 def test_an_import_of_a_cuda_package_is_a_tie(name: str) -> None:
-    found = knowledge.packages()[name]
-    assert found.report_import
-    assert not found.potential
+    assert knowledge.packages()[name].importing == "tie"
 
 
 def test_outcomes_of_packages_follow_from_their_status() -> None:
@@ -408,7 +411,7 @@ def test_outcomes_of_packages_follow_from_their_status() -> None:
 
 def test_reported_packages_fail_somewhere() -> None:
     for found in knowledge.packages().values():
-        if found.report_import:
+        if found.importing in ("tie", "maybe"):
             assert {Outcome.CRASH, Outcome.DEGRADED} & set(found.outcomes.values()), found.import_name
             assert not found.import_name.startswith("torch."), found.import_name
 

@@ -61,7 +61,7 @@ def _described(full: str, targets: frozenset[Target] | None) -> str | None:
         parts.append(f"*{api.source}*")
         return "\n\n".join(parts)
     found = package(full)
-    return _package(found, targets) if found is not None and found.report_import else None
+    return _package(found, targets) if found is not None and found.importing == "tie" else None
 
 
 def _package(found: Package, targets: frozenset[Target] | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from uncuda.findings import Applicability, Finding, Outcome, Target
@@ -83,8 +83,8 @@ def _api_facts(api: Api) -> Iterator[tuple[str, str]]:
     if found is not None:
         fix = f", {_FIXES[found.fix.applicability]}" if found.fix is not None else ", without a fix"
         yield "Reported by", f"{found.code} {found.name}{fix}"
-    elif api.verdict == "portable":
-        yield "Reported by", "no rule: it is portable as it is"
+    elif api.untold is not None:
+        yield "Reported by", f"no rule: {api.untold}"
     yield "Source", api.source
 
 
@@ -98,22 +98,12 @@ def _answer(measured: str) -> str:
 
 
 def reported(api: Api) -> Finding | None:
-    """What `uncuda check` says of the plainest code that uses it."""
+    """What `uncuda check` says of its example."""
     from uncuda.context import Options
     from uncuda.engine import check_text
 
-    options = Options(torch_floor=_NEWEST)
-    for line in _uses(api):
-        for finding in check_text(f"import os\n\nimport torch\n\n{line}\n", options).findings:
-            if finding.symbol == api.symbol:
-                return finding
-    return None
-
-
-def _uses(api: Api) -> Iterable[str]:
-    if api.kind == "env":
-        return (f"os.environ[{shown_symbol(api.symbol).replace('*', 'X')!r}] = '1'",)
-    return (f"value = {api.symbol}()", f"value = {api.symbol}", api.symbol, f"value = {api.probe}")
+    found = check_text(api.example, Options(torch_floor=_NEWEST)).findings
+    return next((finding for finding in found if finding.symbol == api.told_as), None)
 
 
 def api_data(api: Api) -> dict[str, Any]:
@@ -149,6 +139,13 @@ _STATUS = {
     "partly": "in part",
     "unknown": "not known",
 }
+_IMPORTING = {
+    "tie": "an import of it is told (UC501)",
+    "maybe": "it works without and lacks kernels then, so that an import of it may be a tie (UC504)",
+    "argument": "its ties are arguments, which are told where they stand",
+    "portable": "an import of it is no tie",
+    "vendor": "another vendor's, and no tie to CUDA",
+}
 _EVIDENCE = {"A": "read in a source", "B": "documentation or package page", "C": "experience"}
 
 
@@ -162,10 +159,12 @@ def package_blocks(package: Package) -> list[Block]:
     """The page of a package."""
     rows = [(t.value, package.outcomes[t].value, status_text(package.support[t])) for t in Target]
     needs = {"yes": "is built for CUDA only", "partly": "needs CUDA in part", "no": "doesn't need CUDA"}
-    potential = ", works without it and lacks kernels then" if package.potential else ""
     return [
         Heading(package.import_name, 1),
-        Paragraph(f"A package that {needs[package.cuda_only]}{potential}. Category: {package.category}."),
+        Paragraph(
+            f"A package that {needs[package.cuda_only]}; {_IMPORTING[package.importing]}. "
+            f"Category: {package.category}."
+        ),
         Table(("target", "outcome", "what there is"), rows),
         *([Paragraph(f"{sentence(package.note)}.")] if package.note else []),
         Facts(list(_package_facts(package))),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
@@ -28,7 +28,10 @@ class Api:
     `guard` (only under `guard`) or None (no replacement, or not known). `verdict` is safe, unsafe, suggest,
     report-only or portable. `same_name` maps npu, xpu, mps, mlu and musa to the name of the counterpart in
     torch.<device>. `probe` is what was called, `on_cpu` and `on_cuda_without_gpu` what it did: `noop`,
-    `returns:REPR` or `raises:EXCEPTION`, with `;warns:CATEGORY`.
+    `returns:REPR` or `raises:EXCEPTION`, with `;warns:CATEGORY`. `since`, `deprecated` and `removed` are the
+    first releases of torch that have it, warn of it, and no longer have it (None: no release that was looked at).
+    `example` is a small program that uses it; a finding there names the entry `told_as` where the code doesn't
+    show the difference, and there is none where `untold` says why.
     """
 
     symbol: str
@@ -46,16 +49,34 @@ class Api:
     on_cpu: str | None
     on_cuda_without_gpu: str | None
     same_name: Mapping[str, str] = field(hash=False)
+    since: TorchVersion | None
+    deprecated: TorchVersion | None
+    removed: TorchVersion | None
+    example: str
+    told_as: str
+    untold: str | None
+
+
+def _version(value: Sequence[int] | None) -> TorchVersion | None:
+    return None if value is None else (value[0], value[1])
+
+
+def _example(symbol: str, kind: str) -> str:
+    """The plainest program that uses a name, for an entry without one of its own."""
+    if kind == "env":
+        name = symbol.removeprefix("env:").replace("*", "X")
+        return f'import os\n\nos.environ["{name}"] = "1"\n'
+    call = "" if kind in ("attr", "module") else "()"
+    return f"import {symbol.partition('.')[0]}\n\nvalue = {symbol}{call}\n"
 
 
 def _api(symbol: str, row: Mapping[str, Any]) -> Api:
-    floor = row.get("min_torch")
     return Api(
         symbol=symbol,
         kind=row["kind"],
         outcomes=spread(row["outcomes"]),
         replacement=optional_text(row.get("replacement")),
-        min_torch=None if floor is None else (floor[0], floor[1]),
+        min_torch=_version(row.get("min_torch")),
         keeps_cpu=optional_text(row.get("keeps_cpu")),
         guard=optional_text(row.get("guard")),
         verdict=row["verdict"],
@@ -66,6 +87,12 @@ def _api(symbol: str, row: Mapping[str, Any]) -> Api:
         on_cpu=optional_text(row.get("on_cpu")),
         on_cuda_without_gpu=optional_text(row.get("on_cuda_without_gpu")),
         same_name=MappingProxyType(row.get("same_name", {})),
+        since=_version(row.get("since")),
+        deprecated=_version(row.get("deprecated")),
+        removed=_version(row.get("removed")),
+        example=row.get("example") or _example(symbol, row["kind"]),
+        told_as=row.get("told_as", symbol),
+        untold=optional_text(row.get("untold")),
     )
 
 

@@ -36,11 +36,11 @@ class Package:
     """One entry of the package table.
 
     `import_name` may be dotted (`numba.cuda`). `pypi` are distribution names that provide it; `pypi_note`
-    warns of names that belong to another project or to a stale upload. `report_import` says that an import
-    alone is a tie; `potential` that it may be one: it works on the CPU or through a plug-in, and lacks
-    kernels elsewhere. `effort` is story points (1, 3, 7, 13). `detect` says where it shows: import,
-    requirement, string. `evidence` is A (read in a source), B (documentation or package page), C
-    (experience).
+    warns of names that belong to another project or to a stale upload. `importing` says what an import alone is:
+    a `tie`; `maybe` one (it works on the CPU or through a plug-in, and lacks kernels elsewhere); nothing, where the
+    tie is an `argument` of a call, the package is `portable`, or another `vendor`'s. `effort` is story
+    points (1, 3, 7, 13). `detect` says where it shows: import, requirement, string. `evidence` is A (read in a
+    source), B (documentation or package page), C (experience).
     """
 
     import_name: str
@@ -48,8 +48,7 @@ class Package:
     pypi_note: str | None
     category: str
     cuda_only: str
-    report_import: bool
-    potential: bool
+    importing: str
     support: Mapping[Target, Support] = field(hash=False)
     outcomes: Outcomes = field(hash=False)
     alternative: str
@@ -84,8 +83,7 @@ def _package(name: str) -> Package:
         pypi_note=optional_text(row.get("pypi_note")),
         category=row["category"],
         cuda_only=row["cuda_only"],
-        report_import=row["report_import"],
-        potential=row["potential"],
+        importing=row["importing"],
         support=MappingProxyType({t: _support(status.get(t.value, rest)) for t in Target}),
         outcomes=spread(row["outcomes"]),
         alternative=row["alternative"],
