@@ -8,9 +8,19 @@ from functools import cache
 from uncuda.findings import Outcome, Outcomes, Target
 
 # A first look; which names count is said by the knowledge base's entries "env:NAME" and "env:PREFIX_*".
-NAMES = re.compile(
-    r"(?:CUDA|CUDNN|CUBLAS|NCCL|NVIDIA|NVTE|TORCH_(?:CUDA|CUDNN|NCCL|ALLOW_TF32)|PYTORCH_(?:CUDA|NO_CUDA|NVML))\w*\Z"
-)
+_PREFIXES = (
+    "CUDA", "CUDNN", "CUBLAS", "FORCE_CUDA", "NCCL", "NVCC", "NVFUSER", "NVIDIA", "NVSHMEM", "NVTE", "PYTORCH_CUDA",
+    "PYTORCH_NO_CUDA", "PYTORCH_NVCC", "PYTORCH_NVFUSER", "PYTORCH_NVML", "PYTORCH_TUNABLEOP", "TORCHINDUCTOR_CU",
+    "TORCH_ALLOW_TF32", "TORCH_BLAS", "TORCH_CUDA", "TORCH_CUDNN", "TORCH_LINALG", "TORCH_NCCL", "TORCH_NVCC",
+    "TRITON_PTXAS",
+)  # fmt: skip
+NAMES = re.compile(rf"(?:{'|'.join(_PREFIXES)})\w*\Z")
+WORDS = (
+    "CUBLAS", "CUDACXX", "CUDAHOSTCXX", "CUDA_", "CUDNN_", "FORCE_CUDA", "NCCL_", "NVCC_", "NVFUSER_", "NVIDIA_",
+    "NVSHMEM_", "NVTE_", "PYTORCH_NVCC", "PYTORCH_NVML", "PYTORCH_TUNABLEOP", "TORCHINDUCTOR_CU", "TORCH_ALLOW_TF32",
+    "TORCH_BLAS_", "TORCH_LINALG_", "TRITON_PTXAS",
+)  # fmt: skip
+"""Triggers: one of these stands in every such name."""
 # Variables whose counterparts the targets table lists, and the field that does.
 _KINDS = {
     "CUDA_VISIBLE_DEVICES": "visible_devices",
@@ -31,7 +41,7 @@ def variable(name: str) -> tuple[str, str] | None:
         return None
     keys = [
         f"env:{name}",
-        *(f"env:{name[:end]}*" for end in range(len(name), 0, -1) if name[end - 1] in "_V"),
+        *(f"env:{name[:end]}*" for end in range(len(name), 0, -1)),
     ]
     found = next((apis()[key] for key in keys if key in apis()), None)
     return None if found is None or found.verdict == "portable" else (found.symbol, found.note)

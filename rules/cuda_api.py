@@ -16,7 +16,7 @@ _SHORTENED = ("torch.backends.cuda", "torch.backends.cuda.matmul")
 _MODULES = ("torch.cuda", "torch.backends.cuda")
 # Longer portable forms are for `explain`.
 _LONGEST = 70
-_INSIDE = ("torch.cuda.", "torch.backends.cuda.", "torch._C._cuda")
+_INSIDE = ("torch.cuda.", "torch.backends.cuda.", "torch.backends.cusparselt.", "torch._C._cuda")
 _IMPORTS = re.compile(
     r"^[ \t]*from[ \t]+torch\.(?:backends\.)?cuda\b"
     r"|^[ \t]*from[ \t]+torch(?:\.backends)?[ \t]+import\b(?:[^\n(]*|[ \t]*\([^)]*)\bcuda\b"
@@ -41,7 +41,7 @@ class CudaApi(Rule):
 
     code = "UC299"
     name = "cuda-api"
-    triggers = (r"\bcuda\b", "_C._cuda")
+    triggers = (r"\bcuda\b", "cusparselt", "_C._cuda")
     effort = 3
     priority = 90
     sources = ("knowledge base: the members of torch.cuda",)
@@ -56,6 +56,7 @@ class CudaApi(Rule):
         Bad("import torch\n\ntorch.cuda._sleep(1000)\n", None, id="private"),
         Bad("import torch\n\nn = torch.backends.cuda.cufft_plan_cache.size\n", None, id="backend"),
         Bad("import torch\n\nn = torch._C._cuda_getDeviceCount()\n", None, id="binding"),
+        Bad("import torch\n\nok = torch.backends.cusparselt.is_available()\n", None, id="cusparselt"),
         Bad("import torch\n\nlib = torch.cuda.cudart()\nlib.cudaProfilerStart()\n", None, id="runtime"),
     )
     good = (
@@ -120,6 +121,6 @@ def _listed(name: str) -> tuple[str, str | None]:
     while known not in _MODULES:
         entry = lookup(known)
         if entry is not None:
-            return known, entry.replacement if known == name else None
+            return entry.symbol, entry.replacement if known == name else None
         known = known.rpartition(".")[0]
     return (f"{name}.*" if name == "torch.backends.cuda" else name), None

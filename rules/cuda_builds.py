@@ -216,7 +216,7 @@ class CudaBuild(Rule):
 
     code = "UC227"
     name = "cuda-build"
-    triggers = (r"\bcuda\b",)
+    triggers = (r"\bcuda\b", "has_cuda")
     category = Category.OPTIONAL
     effort = 1
     fix_safety = "Unsafe: what the answer decides over has to be looked at. For `is_built()` alone."
@@ -240,12 +240,14 @@ class CudaBuild(Rule):
         Bad("import torch\n\nok = 'sm_90' in torch.cuda.get_arch_list()\n", None, id="architectures"),
         Bad("import torch\n\nflags = torch.cuda.get_gencode_flags()\n", None, id="flags"),
         Bad("import torch\n\nbuilt = torch.cuda._is_compiled()\n", None, id="private"),
+        Bad("import torch\n\nbuilt = torch.has_cuda\n", None, id="attribute"),
     )
     good = (
         Good("import torch\n\nok = torch.backends.mps.is_built()  # not cuda\n", "another vendor's"),
         Good("import torch\n\nok = torch.accelerator.current_accelerator() is not None  # cuda or other\n"),
         Good("import torch\n\nok = torch.backends.mkl.is_available()  # cuda\n"),
         Good("from tensorflow import test as cuda\n\ncuda.is_built()\n", "not torch"),
+        Good("class Box:\n    has_cuda = True\n\n\nprint(Box.has_cuda)\n", "an attribute of one's own"),
         Good("def is_built():\n    return 1\n\n\nis_built()  # cuda\n", "a function of one's own"),
         Good('"""torch.backends.cuda.is_built()"""\n', "prose"),
     )
@@ -274,6 +276,12 @@ class CudaBuild(Rule):
                 f"`torch.cuda.{name}()` tells of a build for NVIDIA or AMD",
                 symbol=f"torch.cuda.{name}",
             )
+
+    def visit_Attribute(self, node: cst.Attribute, ctx: Context) -> None:
+        if node.attr.value == "has_cuda" and not ctx.is_claimed(node) and is_read(node, ctx):
+            if ctx.qualified(node) == "torch.has_cuda":
+                message = "`torch.has_cuda` tells of a build for NVIDIA or AMD, and is deprecated"
+                ctx.report(self, node, message, symbol="torch.has_cuda")
 
     def _fix(self, fix: FixBuilder, node: cst.Call) -> None:
         if node.args:

@@ -30,6 +30,7 @@ _PARALLEL = frozenset(
     }
 )
 _FUNCTION = frozenset({"torch.nn.parallel.data_parallel", "torch.nn.parallel.data_parallel.data_parallel"})
+_PIECES = frozenset({"replicate", "scatter", "gather"})
 
 
 def _asks_about_the_cpu(ctx: Context, node: cst.CSTNode) -> bool:
@@ -195,7 +196,14 @@ class DataParallelDevices(Rule):
 
     code = "UC406"
     name = "data-parallel"
-    triggers = (r"\bDataParallel\b", r"\bdata_parallel\b")
+    triggers = (
+        r"\bDataParallel\b",
+        r"\bdata_parallel\b",
+        r"\breplicate\b",
+        r"parallel.scatter",
+        r"parallel.gather",
+        "scatter_gather",
+    )
     category = Category.OPTIONAL
     effort = 3
     priority = 30
@@ -219,9 +227,11 @@ class DataParallelDevices(Rule):
             "import torch.nn as nn\n\n\ndef f(net, x):\n    return nn.parallel.data_parallel(net, x, range(2))\n",
             id="function",
         ),
+        Bad("import torch.nn as nn\n\nnets = nn.parallel.replicate(net, [0, 1])\n", id="replicate"),
     )
     good = (
         Good("import torch.nn as nn\n\nnet = nn.DataParallel(net)\n", "all devices there are"),
+        Good("from torch.distributed.tensor import replicate\n\nreplicate(x)\n", "another function"),
         Good("import torch.nn as nn\n\nnet = nn.DataParallel(net, device_ids=ids)\n", "chosen elsewhere"),
         Good("import torch\nimport torch.nn as nn\n\nnet = nn.DataParallel(net, list(range(torch.accelerator.device_count())))\n",
              "counted"),
@@ -240,6 +250,13 @@ class DataParallelDevices(Rule):
                 node,
                 "`data_parallel` needs an accelerator that supports it",
                 symbol="torch.nn.parallel.data_parallel",
+            )
+        elif last_word(node.func) in _PIECES and (full or "").startswith("torch.nn.parallel."):
+            ctx.report(
+                self,
+                node,
+                f"`{last_word(node.func)}` works on several CUDA devices of one process",
+                symbol=f"torch.nn.parallel.{last_word(node.func)}",
             )
         elif full in _PARALLEL:
             given = argument(node, "device_ids", 1)

@@ -12,7 +12,7 @@ from uncuda.flow import string_value
 from uncuda.rules._calls import is_shown, last_word
 from uncuda.rules._literals import in_cuda_class
 from uncuda.rules._outcomes import softened
-from uncuda.rules._variables import NAMES, elsewhere, variable, variable_elsewhere
+from uncuda.rules._variables import NAMES, WORDS, elsewhere, variable, variable_elsewhere
 from uncuda.rules.base import Bad, Category, Good, Rule
 from uncuda.rules.cuda_packages import HANDLED
 from uncuda.walk import walk
@@ -53,7 +53,7 @@ class CudaEnvironment(Rule):
 
     code = "UC701"
     name = "cuda-environment"
-    triggers = ("CUDA_", "NCCL_", "CUDNN_", "NVIDIA_", "NVTE_", "TORCH_ALLOW_TF32", "PYTORCH_NVML")
+    triggers = WORDS
     category = Category.POTENTIAL
     effort = 1
     priority = 40

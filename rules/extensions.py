@@ -14,6 +14,7 @@ from uncuda.rules.cuda_packages import alternative, reached
 from uncuda.walk import walk
 
 _EXTENSION = "torch.utils.cpp_extension"
+_PATHS = frozenset({f"{_EXTENSION}.include_paths", f"{_EXTENSION}.library_paths"})
 _CUDA_FLAGS = ("with_cuda", "extra_cuda_cflags")
 _CUDA_SOURCE = re.compile(r"\.cuh?\Z")
 
@@ -45,6 +46,8 @@ class CudaExtension(Rule):
     triggers = (
         "CUDAExtension",
         "CUDA_HOME",
+        "include_paths",
+        "library_paths",
         "with_cuda",
         "cuda_cflags",
         "cuda_sources",
@@ -93,6 +96,10 @@ class CudaExtension(Rule):
             "import torch.utils.cpp_extension as e\n\next = e.CUDAExtension if gpu else e.CppExtension\n",
             id="class",
         ),
+        Bad(
+            "from torch.utils.cpp_extension import include_paths\n\nwhere = include_paths(device_type='cuda')\n",
+            id="paths",
+        ),
     )
     good = (
         Good("from torch.utils.cpp_extension import BuildExtension, CppExtension\n\n"
@@ -102,6 +109,7 @@ class CudaExtension(Rule):
         Good("from torch.utils.cpp_extension import load_inline\n\nload_inline('ops', cpp, with_cuda=False)\n", "no CUDA"),
         Good("from torch.utils.cpp_extension import CUDAExtension, CUDA_HOME\n", "imports: their uses are told"),
         Good("from json import load\n\nload('x.cu', with_cuda=True)\n", "not torch's"),
+        Good("from torch.utils.cpp_extension import include_paths\n\nwhere = include_paths()  # no cuda\n", "of torch itself"),
         Good("class CUDAExtension:\n    pass\n\n\nCUDAExtension()\n", "a class of one's own"),
         Good("import os\n\nCUDA_HOME = os.environ['CUDA_HOME']\nprint(CUDA_HOME)\n", "a variable: that is cuda-environment"),
         Good("'CUDAExtension(name, sources)'\n", "prose"),
@@ -120,6 +128,11 @@ class CudaExtension(Rule):
             asked = any(_is_set(argument(node, f)) for f in _CUDA_FLAGS)
             if asked or _is_set(argument(node, "cuda_sources", 2)):
                 self._load(node, "load_inline", "load_inline(cuda_sources=...)", ctx)
+        elif full in _PATHS:
+            given = argument(node, "device_type", 0)
+            if given is not None and string_value(given.value) == "cuda":
+                message = "asks for the paths of CUDA's toolkit"
+                self._report(node.func, message, f'{_EXTENSION}.include_paths(device_type="cuda")', ctx)
 
     def _load(self, node: cst.Call, name: str, key: str, ctx: Context) -> None:
         self._report(node.func, f"`{name}` compiles CUDA sources", f"{_EXTENSION}.{key}", ctx)

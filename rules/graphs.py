@@ -7,10 +7,12 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.fixes.statements import caught, device_module, is_guarded
+from uncuda.flow import argument, string_value
 from uncuda.rules._calls import cuda_function, is_read, last_word, module_says
 from uncuda.rules.base import Bad, Good, Rule
 
 _GRAPHS = frozenset({"CUDAGraph", "graph", "make_graphed_callables", "graph_pool_handle"})
+_BACKEND, _OPTION = 'torch.compile(backend="cudagraphs")', 'torch.compile(options={"triton.cudagraphs":True})'
 _ASKS = frozenset({"is_current_stream_capturing"})
 _SAYS = {
     "CUDAGraph": "`torch.cuda.CUDAGraph` is CUDA's own: other devices name their graphs otherwise, or have none",
@@ -33,7 +35,7 @@ class CudaGraph(Rule):
 
     code = "UC215"
     name = "cuda-graph"
-    triggers = (r"\bcuda\b",)
+    triggers = (r"\bcuda\b", "cudagraphs")
     effort = 7
     sources = (
         "torch 2.13.0: torch/cuda/graphs.py, torch/accelerator/graphs.py",
@@ -61,6 +63,12 @@ class CudaGraph(Rule):
             None,
             id="isinstance",
         ),
+        Bad("import torch\n\nfast = torch.compile(step, backend='cudagraphs')\n", None, id="compile"),
+        Bad(
+            "import torch\n\n\n@torch.compile(options={'triton.cudagraphs': True})\ndef f(x):\n    return x\n",
+            None,
+            id="compile-option",
+        ),
     )
     good = (
         Good("import torch\n\nwith torch.accelerator.Graph() as g:\n    y = 1\n", "any device's"),
@@ -74,13 +82,34 @@ class CudaGraph(Rule):
         Good('"""Wraps torch.cuda.graph()."""\n', "prose"),
         Good("# torch.cuda.CUDAGraph()\nx = 1\n", "a comment"),
         Good("cfg = {'cuda': {'graph': True}}\n", "a dict key"),
+        Good(
+            "import torch\n\nfast = torch.compile(f, options={'triton.cudagraphs': False})\n", "switched off"
+        ),
+        Good("compile(f, backend='cudagraphs')\n", "not torch's"),
     )
 
     def visit_Call(self, node: cst.Call, ctx: Context) -> None:
-        if not ctx.is_claimed(node):
-            name = cuda_function(node.func, ctx, _GRAPHS)
-            if name is not None:
-                self._report(node, name, ctx)
+        if ctx.is_claimed(node):
+            return
+        name = cuda_function(node.func, ctx, _GRAPHS)
+        if name is not None:
+            self._report(node, name, ctx)
+        elif last_word(node.func) == "compile" and ctx.qualified(node.func) == "torch.compile":
+            self._compile(node, ctx)
+
+    def _compile(self, node: cst.Call, ctx: Context) -> None:
+        backend, options = argument(node, "backend"), argument(node, "options")
+        if backend is not None and string_value(backend.value) == "cudagraphs":
+            ctx.report(
+                self, backend.value, "the back end `cudagraphs` captures on CUDA alone", symbol=_BACKEND
+            )
+        if options is not None and isinstance(options.value, cst.Dict):
+            for element in options.value.elements:
+                match element:
+                    case cst.DictElement(key=key, value=cst.Name("True")):
+                        if string_value(key) == "triton.cudagraphs":
+                            message = 'CUDA graphs are asked for; `mode="reduce-overhead"` asks any back end'
+                            ctx.report(self, key, message, symbol=_OPTION)
 
     def visit_Attribute(self, node: cst.Attribute, ctx: Context) -> None:
         if node.attr.value in _GRAPHS and not ctx.is_claimed(node) and _is_passed(node, ctx):

@@ -17,6 +17,8 @@ from uncuda.walk import walk
 
 _NVTX = "torch.cuda.nvtx"
 _PROFILER = "torch.cuda.profiler"
+# Where torch.cuda.profiler has it from is told by the name of the runtime itself.
+_CUDART = f"{_PROFILER}.cudart"
 _EMIT = "torch.autograd.profiler.emit_nvtx"
 _SWITCHES = frozenset({"cudaProfilerStart", "cudaProfilerStop"})
 _BLOCKS = frozenset({f"{_NVTX}.range", f"{_PROFILER}.profile"})
@@ -29,11 +31,15 @@ def marker(node: cst.CSTNode, ctx: Context) -> str | None:
         return None
     if last_word(node.func) in _SWITCHES:
         owner = node.func.value if isinstance(node.func, cst.Attribute) else None
-        if isinstance(owner, cst.Call) and ctx.qualified(owner.func) == "torch.cuda.cudart":
+        if isinstance(owner, cst.Call) and ctx.qualified(owner.func) in ("torch.cuda.cudart", _CUDART):
             return "torch.cuda.cudart"
         return None
     name = ctx.qualified(node.func)
-    if name is None or not (name == _EMIT or name.startswith((f"{_NVTX}.", f"{_PROFILER}."))):
+    if (
+        name is None
+        or name == _CUDART
+        or not (name == _EMIT or name.startswith((f"{_NVTX}.", f"{_PROFILER}.")))
+    ):
         return None
     return name
 
@@ -207,7 +213,11 @@ class NvidiaMarker(Rule):
         if ctx.is_claimed(node) or isinstance(ctx.parent, cst.Attribute) or not is_read(node, ctx):
             return
         name = ctx.qualified(node)
-        if name is None or not (name in (_NVTX, _EMIT) or name.startswith((f"{_NVTX}.", f"{_PROFILER}."))):
+        if (
+            name is None
+            or name == _CUDART
+            or not (name in (_NVTX, _EMIT) or name.startswith((f"{_NVTX}.", f"{_PROFILER}.")))
+        ):
             return
         if isinstance(ctx.parent, cst.Annotation) or ctx.guard(node) is Guard.CUDA:
             return

@@ -188,8 +188,35 @@ _SWITCHES: tuple[tuple[tuple[str, ...], str, frozenset[str], str], ...] = (
     (("lightgbm",), "device", frozenset({"gpu", "cuda"}), 'lightgbm(device="gpu")'),
     (("lightgbm",), "device_type", frozenset({"gpu", "cuda"}), 'lightgbm(device="gpu")'),
     (("catboost",), "task_type", frozenset({"GPU"}), 'catboost(task_type="GPU")'),
+    (("mindspore",), "device_target", frozenset({"GPU"}), 'mindspore.set_context(device_target="GPU")'),
 )
+# Calls that take the name of CUDA as their first argument: the argument's name, what counts, and the entry.
+_NAMED = {
+    "mindspore.set_device": (
+        "device_target",
+        re.compile(r"GPU\Z"),
+        'mindspore.set_context(device_target="GPU")',
+    ),
+    "mitsuba.set_variant": ("variant", re.compile(r"cuda_"), 'mitsuba.set_variant("cuda_ad_rgb")'),
+    "open3d.core.Device": ("type", re.compile(r"CUDA(?::\d+)?\Z"), 'open3d.core.Device("CUDA:0")'),
+    "openmm.Platform.getPlatformByName": (
+        "name",
+        re.compile(r"CUDA\Z"),
+        'openmm.Platform.getPlatformByName("CUDA")',
+    ),
+    "openmm.Platform.getPlatform": (
+        "name",
+        re.compile(r"CUDA\Z"),
+        'openmm.Platform.getPlatformByName("CUDA")',
+    ),
+    "paddle.set_device": ("device", re.compile(r"gpu(:\d+)?\Z"), 'paddle.set_device("gpu")'),
+    "paddle.device.set_device": ("device", re.compile(r"gpu(:\d+)?\Z"), 'paddle.set_device("gpu")'),
+}
+_FLAGS = {"jittor.flags.use_cuda": "jittor.flags.use_cuda", "taichi.cuda": "taichi.init(arch=taichi.cuda)"}
 _CALLS = {
+    "decord.gpu": "decord.gpu(0)",
+    "mxnet.gpu": "mxnet.gpu()",
+    "mxnet.context.gpu": "mxnet.gpu()",
     "faiss.StandardGpuResources": "faiss.StandardGpuResources()",
     "faiss.index_cpu_to_gpu": "faiss.StandardGpuResources()",
     "faiss.index_cpu_to_all_gpus": "faiss.StandardGpuResources()",
@@ -202,15 +229,21 @@ _CALLS = {
 class GpuSwitch(Rule):
     """A library that is told to use a GPU, which to it is CUDA.
 
-    XGBoost, LightGBM, CatBoost, faiss, spaCy and PaddlePaddle raise where their build or the host has none. Take the
-    choice from settings, or ask before.
+    XGBoost, LightGBM, CatBoost, faiss, spaCy, PaddlePaddle, MindSpore, MXNet, Jittor, Taichi, Mitsuba, Open3D, OpenMM
+    and decord raise, or fall back to the CPU, where their build or the host has none. Take the choice from settings,
+    or ask before.
     """
 
     code = "UC633"
     name = "gpu-switch"
     triggers = (
         r"\bcuda\b",
-        *(f"{word} & import xgboost|lightgbm|catboost|faiss|spacy|paddle" for word in ("gpu", "GPU", "Gpu")),
+        *(
+            f"{word} & import xgboost|lightgbm|catboost|faiss|spacy|paddle|decord|mxnet|mindspore"
+            for word in ("gpu", "GPU", "Gpu")
+        ),
+        "CUDA & import open3d|openmm|simtk",
+        "cuda & import mitsuba|jittor|taichi",
     )
     effort = 1
     priority = 40
@@ -225,6 +258,14 @@ class GpuSwitch(Rule):
         Bad("import spacy\n\nspacy.require_gpu()\n", "import spacy\n\nspacy.prefer_gpu()\n", Applicability.UNSAFE, id="spacy"),
         Bad("import paddle\n\npaddle.set_device('gpu:0')\n", None, id="paddle"),
         Bad("import lightgbm as lgb\n\nm = lgb.LGBMRegressor(device_type='gpu')\n", None, id="lightgbm"),
+        Bad("import decord\n\nr = decord.VideoReader(path, ctx=decord.gpu(0))\n", None, id="decord"),
+        Bad("import mitsuba as mi\n\nmi.set_variant('cuda_ad_rgb')\n", None, id="mitsuba"),
+        Bad("import open3d as o3d\n\nd = o3d.core.Device('CUDA:0')\n", None, id="open3d"),
+        Bad("import openmm as mm\n\np = mm.Platform.getPlatformByName('CUDA')\n", None, id="openmm"),
+        Bad("import mindspore as ms\n\nms.set_context(device_target='GPU')\n", None, id="mindspore"),
+        Bad("import mxnet as mx\n\nctx = mx.gpu(0)\n", None, id="mxnet"),
+        Bad("import jittor as jt\n\njt.flags.use_cuda = 1\n", None, id="jittor"),
+        Bad("import taichi as ti\n\nti.init(arch=ti.cuda)\n", None, id="taichi"),
     )  # fmt: skip
     good = (
         Good("import xgboost as xgb\n\nm = xgb.XGBClassifier(tree_method='hist')\n"),
@@ -233,19 +274,28 @@ class GpuSwitch(Rule):
         Good("import spacy\n\nspacy.prefer_gpu()\n"),
         Good("import paddle\n\npaddle.set_device('cpu')\n"),
         Good("queue.require_gpu()\n", "not spaCy"),
+        Good("import decord\n\nr = decord.VideoReader(path, ctx=decord.cpu(0))\n"),
+        Good("import mitsuba as mi\n\nmi.set_variant('llvm_ad_rgb')  # not cuda\n"),
+        Good("import open3d as o3d\n\nd = o3d.core.Device('CPU:0')  # CUDA\n"),
+        Good("import openmm as mm\n\np = mm.Platform.getPlatformByName('OpenCL')  # not CUDA\n"),
+        Good("import mindspore as ms\n\nms.set_context(device_target='Ascend')  # not GPU\n"),
+        Good("import jittor as jt\n\njt.flags.use_cuda = 0\nprint(jt.flags.use_cuda)\n", "switched off, and read"),
+        Good("import taichi as ti\n\nti.init(arch=ti.gpu)  # cuda, metal or vulkan\n", "whichever there is"),
+        Good("import taichi as ti\n\nti.init(arch=ti.cpu)  # cuda\n"),
     )  # fmt: skip
 
     def visit_Call(self, node: cst.Call, ctx: Context) -> None:
         full = ctx.qualified(node.func)
         if full is None:
             return
-        if full in ("paddle.set_device", "paddle.device.set_device"):
-            given = argument(node, "device", 0)
+        named = _NAMED.get(full.replace("simtk.openmm", "openmm"))
+        if named is not None:
+            name, wanted, symbol = named
+            given = argument(node, name, 0)
             text = string_value(given.value) if given is not None else None
-            if given is not None and text is not None and re.match(r"gpu(:\d+)?\Z", text):
-                ctx.report(
-                    self, given.value, f'"{text}" is CUDA to Paddle', symbol='paddle.set_device("gpu")'
-                )
+            if given is not None and text is not None and wanted.match(text):
+                message = f'"{text}" is CUDA to {full.partition(".")[0]}'
+                ctx.report(self, given.value, message, symbol=symbol)
             return
         if full in _CALLS:
             if not _asked(node, ctx):
@@ -268,6 +318,25 @@ class GpuSwitch(Rule):
                         f'`{name}="{string_value(found.value)}"` raises without a CUDA device',
                         symbol=symbol,
                     )
+
+    def visit_Attribute(self, node: cst.Attribute, ctx: Context) -> None:
+        if node.attr.value == "cuda" and isinstance(ctx.parent, cst.Arg) and not ctx.is_claimed(node):
+            self._flag(node, ctx)
+
+    def visit_Assign(self, node: cst.Assign, ctx: Context) -> None:
+        off = isinstance(node.value, (cst.Integer, cst.Name)) and node.value.value in ("0", "False")
+        for target in node.targets:
+            if (
+                isinstance(target.target, cst.Attribute)
+                and target.target.attr.value == "use_cuda"
+                and not off
+            ):
+                self._flag(target.target, ctx)
+
+    def _flag(self, node: cst.Attribute, ctx: Context) -> None:
+        full = ctx.qualified(node) or ""
+        if full in _FLAGS:
+            ctx.report(self, node, f"`{full}` is for CUDA alone", symbol=_FLAGS[full])
 
 
 def _asked(node: cst.Call, ctx: Context) -> bool:

@@ -128,7 +128,7 @@ def test_a_target_has_a_page(target: Target) -> None:
     facts = knowledge.target(target)
     text = terminal(target_blocks(facts), PLAIN)
     assert facts.title in text and f"`{facts.backend}`" in text and f"--target {target.value}" in text
-    whole = markdown(target_blocks(facts, whole=True))
+    whole = " ".join(markdown(target_blocks(facts, whole=True)).split())
     for api in knowledge.apis().values():
         if api.outcomes[target] in (Outcome.CRASH, Outcome.SILENT_CPU):
             assert api.symbol.removeprefix("env:").replace("|", "\\|") in whole

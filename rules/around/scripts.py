@@ -7,7 +7,7 @@ import re
 from uncuda.around.context import FileContext
 from uncuda.around.items import Option, Program, SystemPackage, Variable
 from uncuda.around.kinds import Kind
-from uncuda.rules._variables import elsewhere, variable, variable_elsewhere
+from uncuda.rules._variables import WORDS, elsewhere, variable, variable_elsewhere
 from uncuda.rules.base import Bad, Category, FileRule, Good
 
 
@@ -20,7 +20,7 @@ class CudaVariable(FileRule):
 
     code = "UC821"
     name = "cuda-variable"
-    triggers = ("CUDA_", "NCCL_", "CUDNN_", "NVIDIA_", "NVTE_", "TORCH_ALLOW_TF32", "PYTORCH_NVML")
+    triggers = WORDS
     category = Category.POTENTIAL
     effort = 1
     sources = ("knowledge base: env:*", "vendors' variables: knowledge base, targets")

@@ -158,7 +158,7 @@ def nearest(name: str, n: int = 3) -> list[str]:
 
     listed = [*table(FILE)["apis"], *table(FRAMEWORKS)["apis"]]
     last = name.rpartition(".")[2].lower()
-    found = [symbol for symbol in listed if symbol.rpartition(".")[2].lower() == last]
+    found = sorted((symbol for symbol in listed if symbol.rpartition(".")[2].lower() == last), key=len)
     found += difflib.get_close_matches(name, listed, n=n, cutoff=0.5)
     if len(set(found)) < n:
         tails = {symbol.rpartition(".")[2].lower(): symbol for symbol in listed}

@@ -86,15 +86,14 @@ class Release:
 
     def _module(self, name: str) -> _Module | None:
         if name not in self._modules:
-            base = self.root
-            for part in name.split("."):
-                base = base / part
+            *above, last = name.split(".")
             self._modules[name] = None
-            for file, is_package in (
-                (base / "__init__.py", True),
-                (base.parent / f"{base.name}.py", False),
-                (base / "__init__.pyi", True),
+            for parts, is_package in (
+                ((last, "__init__.py"), True),
+                ((f"{last}.py",), False),
+                ((last, "__init__.pyi"), True),
             ):
+                file = self.root.joinpath(*above, *parts)
                 if file.is_file():
                     self._modules[name] = _Module(name, is_package, ast.parse(file.read_bytes()))
                     break
