@@ -18,7 +18,7 @@ _MODULES = ("torch.cuda", "torch.backends.cuda")
 _LONGEST = 70
 _INSIDE = ("torch.cuda.", "torch.backends.cuda.", "torch.backends.cusparselt.", "torch._C._cuda")
 _IMPORTS = re.compile(
-    r"^[ \t]*from[ \t]+torch\.(?:backends\.)?cuda\b"
+    r"^[ \t]*from[ \t]+torch\.(?:cuda|backends\.cu(?:da|sparselt))\b"
     r"|^[ \t]*from[ \t]+torch(?:\.backends)?[ \t]+import\b(?:[^\n(]*|[ \t]*\([^)]*)\bcuda\b"
     r"|^[ \t]*import[ \t]+torch\.(?:backends\.)?cuda[\w.]*[ \t]+as\b",
     re.M,

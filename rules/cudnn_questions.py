@@ -7,6 +7,7 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.fixes.builder import FixBuilder
 from uncuda.fixes.statements import caught
+from uncuda.rules._calls import last_word
 from uncuda.rules._settings import CUDNN, member
 from uncuda.rules.base import Bad, Category, Good, Rule
 from uncuda.walk import walk
@@ -66,7 +67,7 @@ class CudnnQuestion(Rule):
     )
 
     def visit_Call(self, node: cst.Call, ctx: Context) -> None:
-        if not isinstance(node.func, cst.Attribute) or node.func.attr.value not in _NAMES:
+        if last_word(node.func) not in _NAMES:
             return
         name = member(node.func, ctx, CUDNN)
         if name not in _NAMES or ctx.is_claimed(node):

@@ -200,9 +200,10 @@ class DataParallelDevices(Rule):
         r"\bDataParallel\b",
         r"\bdata_parallel\b",
         r"\breplicate\b",
-        r"parallel.scatter",
-        r"parallel.gather",
-        "scatter_gather",
+        "parallel.scatter",
+        "parallel.gather",
+        "nn.parallel import",
+        "scatter_gather import",
     )
     category = Category.OPTIONAL
     effort = 3
