@@ -9,10 +9,14 @@ from fnmatch import fnmatchcase
 
 import pytest
 
+from uncuda.around.engine import check_file
+from uncuda.around.kinds import Kind
 from uncuda.engine import Options, check_text
 from uncuda.findings import Finding, Outcome
 from uncuda.rules import knowledge
 from uncuda.rules.knowledge import Api, Package, refresh
+from uncuda.rules.registry import by_code
+from uncuda.triggers import Triggers
 
 APIS = {**knowledge.apis(), **knowledge.frameworks()}
 PACKAGES = knowledge.packages()
@@ -123,6 +127,22 @@ def test_packages_that_are_no_tie_are_what_they_are_said_to_be() -> None:
 def test_a_device_given_to_any_library_is_told(name: str) -> None:
     code = f"import {name.partition('.')[0]}\n\nx = {name}(path, device='cuda')\n"
     assert [f.code for f in findings(code)] == ["UC103"]
+
+
+DISTRIBUTIONS = sorted({name for package in PACKAGES.values() for name in package.pypi})
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_a_requirement_is_told_by_one_rule_or_is_no_tie(name: str) -> None:
+    found = check_file(f"{name}>=1\n", Kind.REQUIREMENTS, path="requirements.txt")
+    codes = [f.code for f in found]
+    if knowledge.required(name) is not None:
+        assert codes in (["UC801"], ["UC804"], ["UC805"])
+    else:
+        assert codes in ([], ["UC804"], ["UC805"])
+    for code in codes:
+        for spelled in (name, name.replace("-", "_")):
+            assert Triggers(by_code()[code].triggers).found_in(spelled)
 
 
 # -- how much there is -------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from uncuda.around.items import Index, Option, Requirement
 from uncuda.around.kinds import Kind
 from uncuda.findings import Outcome, Outcomes, Target
 from uncuda.rules.base import Bad, Category, FileRule, Good
+from uncuda.rules.knowledge import packages, required
 
 _BUILD = re.compile(r"\+cu(?:\d|\$|\{|x)|\+cuda\d", re.I)
 _BUILD_STRING = re.compile(r"=.*(?:cuda|\bcu\d|gpu)", re.I)
@@ -31,6 +32,25 @@ def _without_mac(outcomes: Outcomes, item: Requirement) -> Outcomes:
     return {t: Outcome.WORKS if t is Target.MPS else o for t, o in outcomes.items()}
 
 
+_WORDS = (
+    "apex", "auto-gptq", "auto_gptq", "bitblas", "causal-conv1d", "causal_conv1d", "cucim", "cuda", "cudf",
+    "cuequivariance", "cugraph", "cuml", "cupy", "cuquantum", "cuvs", "cvcuda", "-cu1", "deep-ep", "deep_ep", "deep-gemm",
+    "deep_gemm", "eetq", "exllama", "fast-hadamard", "fast_hadamard", "fla-core", "flash", "faiss", "gpu",
+    "gputil", "GPUtil", "gsplat", "isaacsim", "jax-triton", "mamba", "megatron", "natten", "nccl", "nerfacc",
+    "nunchaku", "nvidia", "nvitop", "nvjpeg", "nvmath", "nvshmem", "py3nvml", "pynvml", "pytorch-quantization",
+    "pylibraft", "pynvvideocodec", "rmm", "sageattention", "scikit-cuda", "tensorrt", "tilelang", "torch-memory-saver",
+    "torch_memory_saver", "transformer-engine", "transformer_engine", "triton", "vptq", "xformers",
+)  # fmt: skip
+
+
+def _triggers() -> tuple[str, ...]:
+    """The words above, and the names of distributions that hold none of them."""
+    names = {name for package in packages().values() for name in package.pypi if required(name) is not None}
+    spelled = {spelling for name in names for spelling in (name, name.replace("-", "_"))}
+    rest = {rf"\b{name}\b" for name in spelled if not any(word in name for word in _WORDS)}
+    return (*_WORDS, *sorted(rest))
+
+
 class CudaRequirement(FileRule):
     """A package that is built for CUDA is required, so that nobody else can install or use the project.
 
@@ -41,15 +61,7 @@ class CudaRequirement(FileRule):
 
     code = "UC801"
     name = "cuda-requirement"
-    triggers = (
-        "apex", "auto-gptq", "auto_gptq", "bitblas", "causal-conv1d", "causal_conv1d", "cucim", "cuda", "cudf",
-        "cuequivariance", "cugraph", "cuml", "cupy", "cuquantum", "cuvs", "cvcuda", "-cu1", "deep-ep", "deep_ep", "deep-gemm",
-        "deep_gemm", "eetq", "exllama", "fast-hadamard", "fast_hadamard", "fla-core", "flash", "faiss", "gpu",
-        "gputil", "GPUtil", "gsplat", "isaacsim", "jax-triton", "mamba", "megatron", "natten", "nccl", "nerfacc",
-        "nunchaku", "nvidia", "nvitop", "nvjpeg", "nvmath", "nvshmem", "py3nvml", "pynvml", "pytorch-quantization",
-        "pylibraft", "pynvvideocodec", "rmm", "sageattention", "scikit-cuda", "tensorrt", "tilelang", "torch-memory-saver",
-        "torch_memory_saver", "transformer-engine", "transformer_engine", "triton", "vptq", "xformers",
-    )  # fmt: skip
+    triggers = _triggers()
     category = Category.MANDATORY
     effort = 3
     sources = ("knowledge base: packages, around",)
