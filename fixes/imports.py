@@ -177,10 +177,31 @@ class _Shrinker:
         """The edits for one suite; `top`: it may be empty afterwards."""
         edits = {id(s): self._shrunk(s) for s in body if isinstance(s, (ast.Import, ast.ImportFrom))}
         emptied = not top and all((edit := edits.get(id(s))) is not None and not edit.text for s in body)
-        for stmt in body:
-            edit = edits.get(id(stmt))
-            if edit is not None:
-                yield Edit(*self._span(stmt), "pass") if emptied and stmt is body[0] else edit
+        if emptied:
+            start, _ = self._span(body[0])
+            if all(s.lineno == body[0].lineno for s in body):
+                yield Edit(start, self._span(body[-1])[1], "pass")
+                return
+            edits[id(body[0])] = Edit(*self._span(body[0]), "pass")
+        yield from self._joined([edit for s in body if (edit := edits.get(id(s))) is not None])
+
+    def _joined(self, edits: list[Edit]) -> Iterator[Edit]:
+        """The edits, with those of neighbours on one line, which share the semicolon between them, made one."""
+        last: Edit | None = None
+        for edit in edits:
+            if last is not None and edit.start < last.end:
+                line_end = self.text.find("\n", edit.end) + 1 or len(self.text)
+                alone = (
+                    not self.text[: last.start].rpartition("\n")[2].strip()
+                    and not self.text[edit.end : line_end].strip()
+                )
+                last = Edit(last.start, line_end if alone else edit.end, "")
+                continue
+            if last is not None:
+                yield last
+            last = edit
+        if last is not None:
+            yield last
 
     def _span(self, stmt: ast.stmt) -> tuple[int, int]:
         assert stmt.end_lineno is not None and stmt.end_col_offset is not None
@@ -218,8 +239,14 @@ class _Shrinker:
         assert stmt.end_lineno is not None
         first, last = self.starts[stmt.lineno - 1], min(self.starts[stmt.end_lineno], len(self.text))
         before, behind = self.text[first:start].strip(), self.text[end:last].strip()
-        if before or (behind and not behind.startswith("#")) or _MARKER.search(behind):
+        if _MARKER.search(behind):
             return None
+        if before.endswith(";"):
+            return Edit(len(self.text[:start].rstrip(" \t;")), end, "")
+        if before or (behind and not behind.startswith((";", "#"))):
+            return None
+        if behind.startswith(";") and not behind[1:].lstrip().startswith("#") and behind[1:].strip():
+            return Edit(start, end + re.match(r"\s*;\s*", self.text[end:]).end(), "")  # type: ignore[union-attr]
         return Edit(first, last, "")
 
     def _without_lines(self, source: str, kept: set[str], names: set[str]) -> str | None:

@@ -18,6 +18,7 @@ _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 _BIND_NOTHING = frozenset(
     {ast.Expr, ast.Return, ast.Pass, ast.Raise, ast.Assert, ast.Break, ast.Continue, ast.Global, ast.Nonlocal}
 )
+_TRIES = (ast.Try, getattr(ast, "TryStar", ast.Try))
 _OWN_SCOPE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -145,7 +146,7 @@ class AstSuiteReader:
                 for item in stmt.items:
                     if item.optional_vars is not None:
                         self._targets(item.optional_vars, None, "other")
-            case ast.Try():
+            case _ if isinstance(stmt, _TRIES):
                 for handler in stmt.handlers:
                     if handler.name is not None:
                         self._bind(handler.name, "other")

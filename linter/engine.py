@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
+from operator import or_
 
 import libcst as cst
 
@@ -346,14 +347,13 @@ def _check_island(text: str, island: Island, ctx: Context, walker: _Walker, tree
         source = head + source
     if not source.endswith(("\n", "\r")):
         source += newline
-    root = cst.parse_module(source)
+    root = trees.piece(source)
     if island.owner:
         ctx.owner = facts
         wrapper = root.body[0]
         assert isinstance(wrapper, cst.If) and isinstance(wrapper.body, cst.IndentedBlock)
         ctx.scope = _class_scope(facts, ctx.module)
-        inside = _inside(wrapper.body.body, island)
-        walker.run(root, wrapper.body.body, [wrapper.body], 0, inside)
+        walker.run(root, wrapper.body.body, [wrapper.body], *_rules_of(wrapper.body.body, island))
         ctx.owner = None
         ctx.scope = ctx.module
     else:
@@ -363,14 +363,18 @@ def _check_island(text: str, island: Island, ctx: Context, walker: _Walker, tree
         if island.head_only and isinstance(stmt, cst.ClassDef):
             walker.run(root, _head(stmt), [root, stmt], island.rules[0])
         else:
-            walker.run(root, root.body, [root], 0, _inside(root.body, island))
+            walker.run(root, root.body, [root], *_rules_of(root.body, island))
         ctx.module.places = {}
     return _placed(text, root, ctx, island.start - prefix, source)
 
 
-def _inside(body: Sequence[cst.CSTNode], island: Island) -> dict[int, int]:
-    """The rules of each statement of an island, by its `id`."""
-    return {id(stmt): rules for stmt, rules in zip(statements(body), island.rules, strict=True)}
+def _rules_of(body: Sequence[cst.CSTNode], island: Island) -> tuple[int, dict[int, int] | None]:
+    """The rules of each statement of an island, by its `id`; or those of all, for all, should libcst see other
+    statements than `ast`."""
+    found = list(statements(body))
+    if len(found) == len(island.rules):
+        return 0, {id(stmt): rules for stmt, rules in zip(found, island.rules, strict=True)}
+    return reduce(or_, island.rules), None
 
 
 def _class_scope(facts: ClassFacts | None, module: Scope) -> Scope:

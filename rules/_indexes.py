@@ -14,10 +14,16 @@ from uncuda.rules._literals import cuda_object, cuda_text, type_argument
 
 @dataclass(frozen=True)
 class Index:
-    """The index of a device: source text, and whether it is an int for certain (it may be text)."""
+    """The index of a device: source text, and whether it is an int for certain (it may be text).
+
+    `current`: it is that of the current device, so that a device without index is the same one. `tensor`: source
+    text of the tensor whose device it is.
+    """
 
     text: str
     is_int: bool
+    current: bool = False
+    tensor: str = ""
 
 
 _INT_CALLS = (
@@ -83,19 +89,53 @@ def _is_one_size(node: cst.Subscript) -> bool:
     return False
 
 
+def is_current(node: cst.CSTNode, ctx: Context) -> bool:
+    """Is this `torch.cuda.current_device()`?"""
+    return (
+        isinstance(node, cst.Call)
+        and not node.args
+        and ctx.qualified(node.func) == "torch.cuda.current_device"
+    )
+
+
+def tensor_of(node: cst.BaseExpression) -> cst.BaseExpression | None:
+    """The tensor in `x.get_device()` and `x.device.index`."""
+    match node:
+        case cst.Call(func=cst.Attribute(value=tensor, attr=cst.Name("get_device")), args=[]):
+            return tensor
+        case cst.Attribute(
+            value=cst.Attribute(value=tensor, attr=cst.Name("device")), attr=cst.Name("index")
+        ):
+            return tensor
+        case _:
+            return None
+
+
+def index_at(fix: FixBuilder, node: cst.BaseExpression) -> Index:
+    """What an expression is as the index of a device."""
+    tensor = tensor_of(node)
+    return Index(
+        fix.code(node),
+        is_int(node, fix.ctx),
+        is_current(node, fix.ctx),
+        fix.code(tensor) if tensor is not None else "",
+    )
+
+
 def index_of(fix: FixBuilder, node: cst.BaseExpression) -> Index | None:
     """The index that a CUDA literal (text or torch.device) names; None when it has none."""
     ctx = fix.ctx
     if isinstance(node, cst.Call) and cuda_object(node, ctx) is not None:
         separate = argument(node, "index", 1)
         if separate is not None:
-            return Index(fix.code(separate.value), True)
+            found = index_at(fix, separate.value)
+            return Index(found.text, True, found.current, found.tensor)
         inner = type_argument(node)
         assert inner is not None
         node = inner
     computed = indexed_cuda_text(node)
     if computed is not None:
-        return Index(fix.code(computed), is_int(computed, ctx))
+        return index_at(fix, computed)
     value = cuda_text(node)
     return Index(value.index, True) if value is not None and value.index else None
 

@@ -6,14 +6,20 @@ import libcst as cst
 
 from uncuda.fixes.builder import FixBuilder
 from uncuda.fixes.styles import ACCELERATOR_FLOOR
-from uncuda.rules._indexes import index_of, joined
+from uncuda.rules._indexes import Index, index_of, joined
 
 
 def device_for(fix: FixBuilder, node: cst.BaseExpression) -> str:
     """What a call takes as its device in place of a CUDA literal: a torch.device, or its text."""
-    index = index_of(fix, node)
-    if index is None:
+    return argument_for(fix, index_of(fix, node))
+
+
+def argument_for(fix: FixBuilder, index: Index | None) -> str:
+    """What a call takes as its device, with this index: a torch.device, or its text."""
+    if index is None or index.current:
         return fix.device()
+    if index.tensor:
+        return f"{index.tensor}.device"
     if index.is_int:
         return fix.device_with_index(index.text)
     return joined(fix.device_type(), index)
@@ -22,8 +28,10 @@ def device_for(fix: FixBuilder, node: cst.BaseExpression) -> str:
 def object_for(fix: FixBuilder, node: cst.BaseExpression) -> str:
     """A torch.device in place of a CUDA literal."""
     index = index_of(fix, node)
-    if index is None:
+    if index is None or index.current:
         return fix.torch_device()
+    if index.tensor:
+        return f"{index.tensor}.device"
     if index.is_int:
         return fix.device_with_index(index.text)
     return f"{fix.name('torch')}.device({joined(fix.device_type(), index)})"
@@ -32,6 +40,8 @@ def object_for(fix: FixBuilder, node: cst.BaseExpression) -> str:
 def text_for(fix: FixBuilder, node: cst.BaseExpression) -> str:
     """A str in place of a CUDA text, made from the device in scope or a new one."""
     index = index_of(fix, node)
+    if index is not None and index.tensor:
+        return f"str({index.tensor}.device)"
     return fix.device_type() if index is None else joined(fix.device_type(), index)
 
 
@@ -41,6 +51,8 @@ def selected_text(fix: FixBuilder, node: cst.BaseExpression, *, reuse: bool = Tr
     `reuse`: a portable device that is in scope may be used.
     """
     index = index_of(fix, node)
+    if index is not None and index.tensor:
+        return f"str({index.tensor}.device)"
     here = _in_scope_text(fix, reuse)
     if here is not None:
         return here if index is None else joined(here, index)
@@ -57,6 +69,8 @@ def selected_object(fix: FixBuilder, node: cst.BaseExpression, *, reuse: bool = 
     """An expression of its own that selects what a CUDA device names, as torch.device; the CPU without an
     accelerator."""
     index = index_of(fix, node)
+    if index is not None and index.tensor:
+        return f"{index.tensor}.device"
     here = _in_scope_text(fix, reuse)
     if here is not None:
         return object_for(fix, node)

@@ -26,7 +26,7 @@ class CudaCurrentDevice(Rule):
 
     code = "UC204"
     name = "cuda-current-device"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     effort = 1
     fix_safety = (
         "Safe: the same int with CUDA; without an accelerator both raise. Unsafe in a `try` whose handlers "
@@ -53,8 +53,8 @@ class CudaCurrentDevice(Rule):
             id="fsdp",
         ),
         Bad(
-            "from torch.cuda import current_device as here\n\n\ndef f(x):\n    return x.to(here())\n",
-            "import torch\n\n\ndef f(x):\n    return x.to(torch.accelerator.current_device_index())\n",
+            "from torch.cuda import current_device as here\n\n\ndef f(x):\n    return x, here()\n",
+            "import torch\n\n\ndef f(x):\n    return x, torch.accelerator.current_device_index()\n",
             run="f(torch.ones(1))",
             id="alias",
         ),
@@ -124,7 +124,7 @@ class CudaSetDevice(Rule):
 
     code = "UC205"
     name = "cuda-set-device"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     effort = 1
     fix_safety = (
         "Safe: the same device with CUDA; without an accelerator the call raised, and a statement of its "
@@ -253,7 +253,7 @@ class CudaDeviceContext(Rule):
 
     code = "UC207"
     name = "cuda-device-context"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     effort = 1
     fix_safety = (
         "Unsafe: on a CPU a negative index did nothing before and raises now, and what the argument holds is "

@@ -7,6 +7,7 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.fixes.builder import FixBuilder
 from uncuda.flow import argument
+from uncuda.rules._indexes import is_current
 from uncuda.rules._literals import choices, cuda_text, in_cuda_class
 from uncuda.rules._spellings import device_for, text_for
 from uncuda.rules.base import Applicability, Bad, Good, Rule
@@ -39,7 +40,7 @@ class CudaDeviceArgument(Rule):
 
     code = "UC103"
     name = "cuda-device-argument"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     effort = 1
     priority = 60
     fix_safety = (
@@ -82,6 +83,15 @@ class CudaDeviceArgument(Rule):
             "    return torch.ones(2, device=f\"{device.type}:{gpu['id']}\")\n",
             run="f({'id': '0'})",
             id="percent",
+        ),
+        Bad(
+            "import torch\n\n\ndef f(n):\n    a = torch.zeros(n, device=torch.cuda.current_device())\n"
+            "    return a, torch.ones(n, device=f'cuda:{a.device.index}')\n",
+            f"import torch\n\n\ndef f(n):\n    device = {_DEVICE}\n    a = torch.zeros(n, device=device)\n"
+            "    return a, torch.ones(n, device=a.device)\n",
+            count=2,
+            run="f(2)",
+            id="current-and-same",
         ),
         Bad(
             'import torch\n\n\ndef f(device=None):\n    return torch.ones(1, device=device or "cuda")\n',
@@ -132,9 +142,11 @@ class CudaDeviceArgument(Rule):
         if given is None:
             return
         for literal in choices(given.value, ctx):
-            if cuda_text(literal) is None or ctx.is_claimed(literal):
-                continue
             known = _is_torch(node, name, ctx)
+            if cuda_text(literal) is None and not (known and is_current(literal, ctx)):
+                continue
+            if ctx.is_claimed(literal):
+                continue
             if not known and in_cuda_class(ctx):
                 continue
             called = name if name is not None else _last(node.func)
@@ -143,13 +155,16 @@ class CudaDeviceArgument(Rule):
                 literal,
                 f"`{called}` is asked for CUDA" if called else "the call is asked for CUDA",
                 symbol='torch.Generator(device="cuda")' if position == 0 else 'device="cuda" argument',
+                claims=(literal,),
                 fix=lambda fix, literal=literal, known=known: _fix(fix, literal, known),  # type: ignore[misc]
                 title="Use the device that is there",
             )
 
 
 def _fix(fix: FixBuilder, literal: cst.BaseExpression, known: bool) -> None:
-    if known:
+    if is_current(literal, fix.ctx):
+        fix.replace(literal, fix.device())
+    elif known:
         fix.replace(literal, device_for(fix, literal))
     else:
         fix.unsafe()

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 import libcst as cst
 
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
-from uncuda.flow import Kind, Value, argument, device_text, indexed_cuda_text
-from uncuda.rules.base import Applicability, Bad, Good, Rule
+from uncuda.flow import Kind, Value, argument
+from uncuda.rules._calls import last_word
+from uncuda.rules._indexes import index_at, is_current
+from uncuda.rules._literals import cuda_literal, cuda_text, names_device
+from uncuda.rules._spellings import argument_for, device_for
+from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
 
 _DEVICE = (
     'torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")'
 )
-
-
-def index_text(fix: FixBuilder, node: cst.BaseExpression) -> str | None:
-    """The index in a device text, as source: "0" for "cuda:0", "i" for f"cuda:{i}"; None when it has none."""
-    computed = indexed_cuda_text(node)
-    if computed is not None:
-        return fix.code(computed)
-    value = device_text(node)
-    return value.index if value is not None and value.index else None
-
-
-def same_device(fix: FixBuilder, node: cst.BaseExpression) -> str:
-    """The portable device for a CUDA device text or torch.device call, with the same index if it has one."""
-    index = index_text(fix, node)
-    return fix.device() if index is None else fix.device_with_index(index)
 
 
 class CudaCall(Rule):
@@ -39,7 +30,7 @@ class CudaCall(Rule):
 
     code = "UC101"
     name = "cuda-call"
-    triggers = (".cuda",)
+    triggers = (r".cuda\b",)
     effort = 1
     fix_safety = (
         "Safe where the receiver is known to be a tensor or an nn.Module and the device argument is a literal. "
@@ -74,6 +65,28 @@ class CudaCall(Rule):
             run="f(0)",
         ),
         Bad(
+            "import torch\n\n\ndef f(x: torch.Tensor, y: torch.Tensor):\n    x = x.cuda(torch.cuda.current_device())\n"
+            "    return x, y.cuda(device=x.get_device(), non_blocking=True)\n",
+            f"import torch\n\n\ndef f(x: torch.Tensor, y: torch.Tensor):\n    device = {_DEVICE}\n    x = x.to(device)\n"
+            "    return x, y.to(x.device, non_blocking=True)\n",
+            count=2,
+            run="f(torch.ones(2), torch.ones(2))",
+            id="current-and-same",
+        ),
+        Bad(
+            "import torch\n\n\ndef f(x: torch.Tensor, args, cuda_device):\n    return x.cuda(args.gpu), x.cuda(cuda_device)\n",
+            f"import torch\n\n\ndef f(x: torch.Tensor, args, cuda_device):\n    device = {_DEVICE}\n"
+            "    return x.to(torch.device(device.type, args.gpu)), x.to(cuda_device)\n",
+            Applicability.UNSAFE,
+            count=2,
+            id="variable",
+        ),
+        Bad(
+            "class Wrapper:\n    def cuda(self):\n        self.model.cuda()\n        return self\n",
+            None,
+            id="own-method",
+        ),
+        Bad(
             "import torch\n\n\ndef f(batch):\n    return batch.cuda()\n",
             f"import torch\n\n\ndef f(batch):\n    device = {_DEVICE}\n    return batch.to(device)\n",
             Applicability.UNSAFE,
@@ -96,6 +109,9 @@ class CudaCall(Rule):
         Good("class Meter:\n    def cuda(self):\n        return 1\n\n\nMeter().cuda()\n", "a cuda method of one's own"),
         Good("class Job:\n    def run(self):\n        return self.cuda\n", "a flag that is called cuda"),
         Good("cfg.cuda = True\nprint(cfg.cuda)\n", "an attribute, not a call"),
+        Good("x.to(gpu)\n"),
+        Good("import torch\n\nx = torch.ones(2)\nx.cpu()\n"),
+        Good("import torch\n\nx = torch.ones(2)\nx.to(torch.accelerator.current_device_index())\n", "portable already"),
         Good('"""Call x.cuda() to move x."""\n# model.cuda()\n', "prose"),
         Good("import torch\n\nx = torch.ones(2)\nx.to(device)\n", "already portable"),
         Good("from numba import cuda\n\nf.cuda(1, 2, 3, 4)\n", "no torch signature has four arguments"),
@@ -116,12 +132,19 @@ class CudaCall(Rule):
         if receiver.kind is Kind.OBJECT or not _can_move(func.value, ctx):
             return
         kind = {Kind.MODULE: "torch.nn.Module.cuda"}.get(receiver.kind, "torch.Tensor.cuda")
+        given = argument(node, "device", 0)
+        # A method that is called `cuda` is asked for CUDA by name.
+        asked = ctx.owner is not None and any(
+            isinstance(n, cst.FunctionDef) and n.name.value == "cuda" for n in ctx.ancestors
+        )
         ctx.report(
             self,
             node,
             f"`{_short(ctx.code(func.value))}.cuda()` needs CUDA",
             symbol=kind,
-            fix=lambda fix: self._fix(fix, node, func, receiver),
+            claims=(given.value,) if given is not None and is_current(given.value, ctx) else (),
+            category=Category.POTENTIAL if asked else None,
+            fix=None if asked else lambda fix: self._fix(fix, node, func, receiver),
             title="Move with .to(device)",
         )
 
@@ -145,37 +168,28 @@ def _argument_device(fix: FixBuilder, given: cst.BaseExpression | None) -> str:
     """What `.to()` takes for the device argument of `.cuda()`."""
     if given is None:
         return fix.device()
-    value = fix.ctx.value(given)
-    match value.kind:
-        case Kind.NONE:
-            return fix.device()
-        case Kind.INT:
-            return fix.device_with_index(fix.code(given))
-        case Kind.TEXT | Kind.DEVICE if value.is_cuda and device_text(given) is not None:
-            return same_device(fix, given)
-        case Kind.DEVICE | Kind.TEXT:
-            return fix.code(given)
-        case _:
-            pass
-    name = fix.ctx.qualified(given) or (
-        fix.code(given) if isinstance(given, (cst.Name, cst.Attribute)) else ""
-    )
-    if isinstance(given, cst.Attribute) and given.attr.value == "device":
-        fix.unsafe()
+    ctx = fix.ctx
+    if cuda_literal(given, ctx) is not None:
+        return device_for(fix, given)
+    index = index_at(fix, given)
+    value = ctx.value(given)
+    if index.is_int or index.current or index.tensor:
+        return argument_for(fix, index)
+    if value.kind is Kind.NONE:
+        return fix.device()
+    if value.kind in (Kind.DEVICE, Kind.TEXT):
         return fix.code(given)
-    if name.rpartition(".")[2] in (
-        "rank",
-        "local_rank",
-        "gpu",
-        "gpu_id",
-        "device_id",
-        "i",
-        "idx",
-        "device_idx",
-    ):
-        fix.unsafe()
+    # From here on it may be None, which `.cuda()` takes for the current device and `.to()` for "stay".
+    fix.unsafe()
+    last = last_word(given)
+    if names_device(last) and not _INDEX.search(last):
+        return fix.code(given)
+    if _INDEX.search(last):
         return fix.device_with_index(fix.code(given))
     raise CannotFix("the device argument may be None, an index or a device")
+
+
+_INDEX = re.compile(r"(?:^|_)(?:rank|gpus?|ordinal|idx|index|i|id)\Z", re.I)
 
 
 def _can_move(receiver: cst.BaseExpression, ctx: Context) -> bool:
@@ -209,7 +223,7 @@ class ToCuda(Rule):
 
     code = "UC102"
     name = "to-cuda"
-    triggers = ("cuda",)
+    triggers = (r"\bcuda\b",)
     effort = 1
     fix_safety = (
         "Safe: `.to()` with a CUDA text always raised without CUDA, and names the same device with it."
@@ -224,9 +238,16 @@ class ToCuda(Rule):
         Bad(
             'import torch\n\n\ndef f(x, rank):\n    return x.to(f"cuda:{rank}", non_blocking=True)\n',
             "import torch\n\n\ndef f(x, rank):\n"
-            f"    device = {_DEVICE}\n    return x.to(torch.device(device.type, rank), non_blocking=True)\n",
+            f'    device = {_DEVICE}\n    return x.to(f"{{device.type}}:{{rank}}", non_blocking=True)\n',
             run="f(torch.ones(2), 0)",
             id="f-string",
+        ),
+        Bad(
+            "import torch\n\n\ndef f(x):\n    y = x.to(torch.cuda.current_device())\n    return y, x.to('cuda:%d' % y.get_device())\n",
+            f"import torch\n\n\ndef f(x):\n    device = {_DEVICE}\n    y = x.to(device)\n    return y, x.to(y.device)\n",
+            count=2,
+            run="f(torch.ones(2))",
+            id="current-and-same",
         ),
         Bad(
             'import torch\n\n\ndef f(x):\n    return x.to(device="cuda:0", dtype=torch.float32)\n',
@@ -250,14 +271,16 @@ class ToCuda(Rule):
         given = argument(node, "device", 0)
         if given is None:
             return
-        value = device_text(given.value)
-        if value is None or not value.is_cuda or ctx.is_claimed(given.value):
+        where = given.value
+        current = is_current(where, ctx)
+        if ctx.is_claimed(where) or (cuda_text(where) is None and not current):
             return
         ctx.report(
             self,
-            given.value,
-            f'`.{func.attr.value}("cuda")` needs CUDA',
+            where,
+            f"`.{func.attr.value}({ctx.code(where)})` needs CUDA",
             symbol='torch.Tensor.to("cuda")',
-            fix=lambda fix: fix.replace(given.value, same_device(fix, given.value)),
+            claims=(where,),
+            fix=lambda fix: fix.replace(where, fix.device() if current else device_for(fix, where)),
             title="Move to the device that is there",
         )

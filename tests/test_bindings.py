@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,7 @@ PROGRAMS = [
     "if a:\n    b = 1\nelif c:\n    b = 2\n    raise d\nelse:\n    b = 3\nif e: f = 4\n",
     "for a, b in c:\n    d = 1\nelse:\n    d = 2\nwhile e:\n    d = 3\nelse:\n    d = 4\nfor f.g in h: pass\n",
     "try:\n    a = 1\nexcept B as c:\n    a = 2\nexcept D:\n    a = 3\nelse:\n    a = 4\nfinally:\n    a = 5\n",
+    "try:\n    a = 1\nexcept* B as c:\n    a = 2\n" if sys.version_info >= (3, 11) else "a = 1\n",
     "with a as b, c as (d, e):\n    f = 1\nasync def g():\n    async with h as i:\n        j = 1\n",
     "match a:\n    case [b, *c]:\n        d = 1\n    case {'e': f, **g}:\n        d = 2\n    case H(i) | J(i):\n        d = 3\n"
     "    case str() as k if l:\n        return_ = 4\n    case _:\n        raise m\n",

@@ -296,7 +296,7 @@ async def test_settings_are_followed(client: LanguageClient, project: Path) -> N
     await start(client, project, "visual-studio-code", text_document__diagnostic=PULLING)
     uri = (project / "train.py").as_uri()
     open_document(client, uri, TEXT)
-    for _ in range(100):
+    for _ in range(500):
         if [d.code for d in (await pulled(client, uri)).items] == ["UC101"]:
             break
         await asyncio.sleep(0.02)
@@ -307,7 +307,7 @@ async def test_settings_are_followed(client: LanguageClient, project: Path) -> N
             [types.FileEvent((project / "uncuda.toml").as_uri(), types.FileChangeType.Created)]
         )
     )
-    for _ in range(100):
+    for _ in range(500):
         if [d.code for d in (await pulled(client, uri)).items] != ["UC101"]:
             break
         await asyncio.sleep(0.02)

@@ -167,6 +167,11 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 when out of date")
     check: bool = parser.parse_args().check
     every = made()
+    if not check and held(catalogue.FILE) != every[catalogue.FILE]:
+        # What is shown of the rules comes through the catalogue: it has to be there before the rest is made.
+        catalogue.FILE.write_text(every[catalogue.FILE], encoding="utf-8", newline="\n")
+        print(f"{catalogue.FILE.relative_to(ROOT)} is made anew")
+        return subprocess.run([sys.executable, __file__], check=False).returncode
     stale = {path: text for path, text in every.items() if held(path) != text}
     for path, text in stale.items():
         print(f"{path.relative_to(ROOT)} {'is out of date' if check else 'is made anew'}")

@@ -1,9 +1,10 @@
-"""Measures the API table again: `python -m uncuda.rules.knowledge.refresh [--write]`.
+"""Measures the API table again: `python -m uncuda.rules.knowledge.refresh [--write] [--wheels PATH…]`.
 
 Every entry's probe is called with the installed torch, a CPU build. What it does differently from the table
 is printed, then the public names of torch.cuda and its kin that the table lacks. `--write` stores the new
-answers and versions; outcomes stay for a person to judge. Exit status: 0 nothing differs, 1 something does,
-2 no measurement.
+answers and versions; outcomes stay for a person to judge. With `--wheels` nothing is called: releases of torch (1.13
+and later) and of torch-npu, as wheels or unpacked, are read for what each of them has. Exit status: 0 nothing
+differs, 1 something does, 2 no measurement.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import importlib
 import json
 import pkgutil
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from typing import Any
 
 from uncuda.rules.knowledge.apis import FILE, apis, lookup
 from uncuda.rules.knowledge.measure import measure
+from uncuda.rules.knowledge.wheels import Release
 
 _PACKAGE = "torch.cuda"
 _BACKENDS = ("torch.backends.cuda", "torch.backends.cudnn", "torch.backends.cusparselt")
@@ -87,6 +90,116 @@ def missing_names() -> list[str]:
     return [name for name in dict.fromkeys(public_names()) if lookup(name) is None]
 
 
+# -- what releases have ------------------------------------------------------------------------------------
+
+_NAMESAKES = {
+    "npu": ("torch_npu", "torch_npu.npu"),
+    "xpu": ("torch", "torch.xpu"),
+    "mps": ("torch", "torch.mps"),
+}
+"""By device: the package whose wheel has its functions, and the module they lie in."""
+
+
+def is_name(symbol: str) -> bool:
+    """Is a key of the table a dotted name of torch, not an argument or an idiom?"""
+    return symbol.startswith("torch.") and all(part.isidentifier() for part in symbol.split("."))
+
+
+def history(releases: Sequence[Release]) -> dict[str, dict[str, list[int]]]:
+    """For each listed name: `since`, `deprecated` and `removed`, as far as `releases`, oldest first, show them.
+
+    What the oldest has, has no `since`; what none has (what torch makes at run time) has nothing.
+    """
+    found: dict[str, dict[str, list[int]]] = {}
+    for symbol in filter(is_name, apis()):
+        seen = [(release.version, release.find(symbol)) for release in releases]
+        there = [index for index, (_, it) in enumerate(seen) if it is not None]
+        row: dict[str, list[int]] = {}
+        if there and there[0]:
+            row["since"] = list(seen[there[0]][0])
+        warned = [version for version, it in seen if it is not None and it.deprecated]
+        if warned:
+            row["deprecated"] = list(warned[0])
+        if there and there[-1] + 1 < len(seen):
+            row["removed"] = list(seen[there[-1] + 1][0])
+        found[symbol] = row
+    return found
+
+
+def namesakes(torch: Release, plugins: Sequence[Release]) -> dict[str, dict[str, str]]:
+    """For each listed name of torch.cuda: the devices whose module has a public one of the same name."""
+    found: dict[str, dict[str, str]] = {}
+    for symbol in filter(is_name, apis()):
+        name = symbol.removeprefix(f"{_PACKAGE}.")
+        if name == symbol or apis()[symbol].kind == "module":
+            continue
+        for device, (package, module) in _NAMESAKES.items():
+            for release in (torch, *plugins):
+                counterpart = release.find(f"{module}.{name}") if release.has_package(package) else None
+                # What a class has from C can't be read.
+                if counterpart is not None and (counterpart.node is not None or name.isidentifier()):
+                    found.setdefault(symbol, {})[device] = name
+    return found
+
+
+def _torches(paths: Sequence[Path]) -> list[Release]:
+    """The releases of torch among those at `paths`, oldest first."""
+    found = (release for release in map(Release, paths) if release.has_package("torch"))
+    return sorted(found, key=lambda release: release.version)
+
+
+def with_history(content: Mapping[str, Any], paths: Sequence[Path]) -> dict[str, Any]:
+    """The table with what the releases at `paths` show. A counterpart that isn't found stays: it may be C's."""
+    torches = _torches(paths)
+    plugins = [release for release in map(Release, paths) if not release.has_package("torch")]
+    dated = history(torches) if len(torches) > 1 else {}
+    alike = namesakes(torches[-1], plugins) if torches else {}
+    rows: dict[str, Any] = {}
+    for symbol, row in content["apis"].items():
+        row = dict(row)
+        if symbol in dated:
+            for key in ("since", "deprecated", "removed"):
+                row.pop(key, None)
+            row.update(dated[symbol])
+        if symbol in alike:
+            row["same_name"] = {**row.get("same_name", {}), **alike[symbol]}
+        rows[symbol] = row
+    return {**content, "apis": rows}
+
+
+def late_replacements(releases: Sequence[Release]) -> Iterator[str]:
+    """Entries whose replacement, or its guard, names what the floor they are listed with doesn't have yet."""
+    oldest = releases[0].version
+    for api in apis().values():
+        for name in re.findall(r"torch(?:\.[A-Za-z_]\w*)+", f"{api.replacement or ''} {api.guard or ''}"):
+            first = next((release.version for release in releases if release.find(name) is not None), oldest)
+            if first > max(api.min_torch or oldest, oldest):
+                yield f"{api.symbol}: {name} is new in torch {first[0]}.{first[1]}"
+
+
+def _read_wheels(paths: Sequence[Path], *, write: bool) -> int:
+    path = Path(__file__).with_name(FILE)
+    content = json.loads(path.read_bytes())
+    new = with_history(content, paths)
+    changed = 0
+    for symbol, row in new["apis"].items():
+        before = content["apis"][symbol]
+        for key in ("since", "deprecated", "removed", "same_name"):
+            if row.get(key) != before.get(key):
+                changed += 1
+                print(f"{symbol}: {key} {before.get(key)} -> {row.get(key)}")
+    for text in late_replacements(_torches(paths)):
+        changed += 1
+        print(text)
+    print(f"{len(paths)} releases read, {changed} changes")
+    if write:
+        path.write_text(dump(new), encoding="utf-8", newline="\n")
+    return 1 if changed else 0
+
+
+# -- the table as text -------------------------------------------------------------------------------------
+
+
 def dump(content: Mapping[str, Any]) -> str:
     """The text of a table: one entry a line, in the order of the alphabet."""
     parts = []
@@ -126,7 +239,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; see the module's own text for what it prints and returns."""
     parser = argparse.ArgumentParser(prog="python -m uncuda.rules.knowledge.refresh", description=__doc__)
     parser.add_argument("--write", action="store_true", help="store the new answers in the table")
+    parser.add_argument(
+        "--wheels", nargs="+", type=Path, metavar="PATH", help="read releases instead of measuring"
+    )
     options = parser.parse_args(arguments)
+    if options.wheels:
+        return _read_wheels(options.wheels, write=options.write)
     try:
         import torch
     except ImportError:

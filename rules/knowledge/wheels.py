@@ -71,6 +71,10 @@ class Release:
                     return int(found[1]), int(found[2])
         raise ValueError(f"{self.root}: no metadata of a wheel")
 
+    def has_package(self, name: str) -> bool:
+        """Is `name` what it installs?"""
+        return self.root.joinpath(name, "__init__.py").is_file()
+
     def find(self, name: str) -> Found | None:
         """What stands behind a dotted name, or None. A name from C counts where Python imports it."""
         return self._find(name, _DEPTH)
