@@ -149,9 +149,9 @@ def test_prose_is_what_the_parser_says_it_is(text: str) -> None:
     places = [found.start() for found in re.finditer("[@a]", text)]
     kept = {at for at, _ in in_code(text, [(at, 1) for at in places], 0)}
     for at in places:
-        token = known.get(at, "")
-        prefix = re.split("['\"]", token)[0].lower()
-        prose = token.startswith("#") or (re.search(r"\s", token) is not None and "f" not in prefix)
+        within = known.get(at, "")
+        prefix = re.split("['\"]", within)[0].lower()
+        prose = within.startswith("#") or (re.search(r"\s", within) is not None and "f" not in prefix)
         assert (at in kept) is not prose
 
 
