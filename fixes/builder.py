@@ -236,6 +236,8 @@ def _needs_parentheses(parent: cst.CSTNode, node: cst.CSTNode, text: str) -> boo
         return True
     if isinstance(parent, cst.NamedExpr):
         return parent.value is not node
+    if isinstance(parent, (cst.GeneratorExp, cst.ListComp, cst.SetComp, cst.CompIf)):
+        return isinstance(kind, (ast.IfExp, ast.Lambda))
     if isinstance(parent, cst.IfExp):
         return isinstance(kind, (ast.IfExp, ast.Lambda))
     if isinstance(parent, cst.BooleanOperation):

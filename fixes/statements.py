@@ -151,6 +151,9 @@ def device_module(fix: FixBuilder) -> str:
     return f"{fix.name('torch')}.get_device_module()"
 
 
+_CONSTANTS = frozenset(("0", "None", "{}", "[]", '""'))
+
+
 def on_module(
     fix: FixBuilder,
     node: cst.Call,
@@ -169,6 +172,16 @@ def on_module(
     test = f'hasattr({module}, "{member}")'
     if everywhere and is_guarded(fix.ctx, node):
         test = ""
+    if (
+        test
+        and arguments is None
+        and not node.args
+        and otherwise in _CONSTANTS
+        and own_line(fix.ctx, node) is None
+    ):
+        _refuse_self_documenting(fix, node)
+        fix.replace(node, f'getattr({module}, "{member}", lambda: {otherwise})()')
+        return
     guard_rename(fix, node, f"{module}.{member}", otherwise, arguments=arguments, test=test)
 
 

@@ -16,7 +16,7 @@ from uncuda.devices import Devices
 from uncuda.findings import Category, Edit, Outcome, Target, TorchVersion
 from uncuda.fixes.builder import CannotFix, FixBuilder, PendingFix, TooOld
 from uncuda.flow import Flow, Value
-from uncuda.guards import Guard, Surroundings, guard_of
+from uncuda.guards import Guard, Surroundings, asks_by_name, guard_of, is_for_types
 from uncuda.others import own_branches
 from uncuda.source import Lines
 from uncuda.walk import children, walk
@@ -268,15 +268,21 @@ class Context:
             self.claim(other, deep=True)
         if self.options.codes is not None and rule.code not in self.options.codes:
             return False
+        path = [*self.parent_of(node)[1], node]
+        if is_for_types(path):
+            return False
         told = dict(self.outcomes(symbol, node) if outcomes is None else outcomes)
         # What has a branch of its own is handled; the branch for CUDA devices is then right as it stands.
-        handled, cuda_side = own_branches([*self.parent_of(node)[1], node])
+        handled, cuda_side = own_branches(path)
         for target in Target if cuda_side else handled:
             if told.get(target) not in (None, Outcome.WORKS):
                 told[target] = Outcome.HARMLESS
         pending: PendingFix | None = None
         fix_needs: TorchVersion | None = None
-        if fix is not None and not cuda_side and not self.in_script():
+        by_name = self.owner is not None and asks_by_name(path)
+        if by_name:
+            category = Category.POTENTIAL
+        if fix is not None and not cuda_side and not by_name and not self.in_script():
             builder = FixBuilder(self, node, title or rule.summary())
             mark = self.devices.mark()
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import pairwise
 
 import libcst as cst
 
@@ -186,6 +187,24 @@ def _earlier_exit(suite: cst.IndentedBlock, below: cst.CSTNode, flow: Flow) -> V
                     if flag is not None:
                         return flag
     return None
+
+
+def is_for_types(path: Sequence[cst.CSTNode]) -> bool:
+    """Is the end of a path under `if TYPE_CHECKING:`, which never runs?"""
+    return any(
+        isinstance(above, cst.If) and below is above.body and _is_type_checking(above.test)
+        for above, below in pairwise(path)
+    )
+
+
+def _is_type_checking(test: cst.BaseExpression) -> bool:
+    last = test.attr if isinstance(test, cst.Attribute) else test
+    return isinstance(last, cst.Name) and last.value == "TYPE_CHECKING"
+
+
+def asks_by_name(path: Sequence[cst.CSTNode]) -> bool:
+    """Is the end of a path in a function called `cuda`, of which whoever calls it asks for CUDA?"""
+    return any(isinstance(above, cst.FunctionDef) and above.name.value == "cuda" for above in path[:-1])
 
 
 _AVAILABILITY = frozenset({"torch.cuda.is_available", "torch.accelerator.is_available"})

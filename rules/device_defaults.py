@@ -149,9 +149,15 @@ class CudaDeviceDefault(Rule):
             Applicability.UNSAFE,
             id="absl",
         ),
+        Bad(
+            "from typing import Literal\n\n\ndef f(device: Literal['cuda', 'cpu'] = 'cuda'):\n    return device\n",
+            None,
+            id="literal",
+        ),
         Bad("import torch\n\n\ndef f(device='cuda'):\n    return torch.ones(1, device=device)\n", None, floor=(2, 5), id="floor"),
     )  # fmt: skip
     good = (
+        Good('from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    device: str = "cuda"\n', "never runs"),
         Good('def f(device="cpu"):\n    return device\n'),
         Good('def f(device=None):\n    return device\n'),
         Good('def f(backend="cuda", cuda=True):\n    return backend\n', "not said to be a device"),
@@ -189,14 +195,19 @@ class CudaDeviceDefault(Rule):
 
     def visit_Assign(self, node: cst.Assign, ctx: Context) -> None:
         if ctx.scope.kind == "class":
-            self._field(node.targets[0].target, node.value, ctx, annotated=False)
+            self._field(node.targets[0].target, node.value, ctx, annotated=None)
 
     def visit_AnnAssign(self, node: cst.AnnAssign, ctx: Context) -> None:
         if ctx.scope.kind == "class" and node.value is not None:
-            self._field(node.target, node.value, ctx, annotated=True)
+            self._field(node.target, node.value, ctx, annotated=node.annotation)
 
     def _field(
-        self, target: cst.BaseExpression, value: cst.BaseExpression, ctx: Context, *, annotated: bool
+        self,
+        target: cst.BaseExpression,
+        value: cst.BaseExpression,
+        ctx: Context,
+        *,
+        annotated: cst.Annotation | None,
     ) -> None:
         if not isinstance(target, cst.Name) or not names_device(target.value) or _is_enum(ctx):
             return
@@ -301,10 +312,16 @@ def _is_stub(body: cst.IndentedBlock) -> bool:
 _NULLABLE = re.compile(r"\b(?:Optional|None|Any|object)\b")
 
 
+def _refuse_list(annotation: str) -> None:
+    if "Literal" in annotation:
+        raise CannotFix("the annotation lists what it may be")
+
+
 def _allow_none(fix: FixBuilder, node: cst.BaseExpression) -> None:
     """Makes an annotation take None, in the way that the file writes it."""
     ctx = fix.ctx
     code = fix.code(node)
+    _refuse_list(code)
     if _NULLABLE.search(code):
         return
     optional = next((n for n, t in ctx.index.aliases.items() if t == "typing.Optional"), None)
@@ -335,9 +352,11 @@ def _is_enum(ctx: Context) -> bool:
 
 
 def _fix_field(
-    fix: FixBuilder, literal: cst.BaseExpression, value: cst.BaseExpression, annotated: bool
+    fix: FixBuilder, literal: cst.BaseExpression, value: cst.BaseExpression, annotated: cst.Annotation | None
 ) -> None:
     fix.unsafe()
+    if annotated is not None:
+        _refuse_list(fix.code(annotated.annotation))
     ctx = fix.ctx
     new = selected_text(fix, literal, reuse=False)
     if isinstance(value, cst.Call) and literal is not value:
@@ -359,7 +378,7 @@ def _fix_field(
         raise CannotFix("a NamedTuple has no factories")
     if any(d.partition(".")[0] in ("attr", "attrs") for d in decorators):
         raise CannotFix("a field of attrs")
-    if literal is not value or not annotated:
+    if literal is not value or annotated is None:
         fix.replace(literal, new)
     elif decorators & _DATACLASSES:
         fix.replace(value, f"{_imported(fix, 'dataclasses', 'field')}(default_factory=lambda: {new})")

@@ -19,9 +19,11 @@ from uncuda.walk import walk
 
 _AVAILABLE = "torch.accelerator.is_available()"
 _TYPE = "torch.accelerator.current_accelerator().type"
-_SAME = f"{_AVAILABLE} and {{}} == {_TYPE}"
+_ON_HOST = '{} in ("cpu", "meta")'
+_ELSEWHERE = '{} not in ("cpu", "meta")'
 _UNSAFE = (
-    "Unsafe: what the answer leads to may be CUDA-only. Not offered while the code behind the question holds ties "
+    "Unsafe: what the answer leads to may be CUDA-only, and a tensor that is neither on CUDA nor on the CPU, say on "
+    "XLA, now counts as one on the accelerator. Not offered while the code behind the question holds ties "
     "to CUDA, and not where CUDA kernels (Triton, extensions) are at work. With CUDA, and without any accelerator, the "
     "answer stays the same."
 )
@@ -53,7 +55,7 @@ class CudaDeviceComparison(Rule):
     bad = (
         Bad(
             'import torch\n\n\ndef f(x):\n    if x.device.type == "cuda":\n        x = x.half()\n    return x\n',
-            f"import torch\n\n\ndef f(x):\n    if {_SAME.format('x.device.type')}:\n        x = x.half()\n    return x\n",
+            f"import torch\n\n\ndef f(x):\n    if {_ELSEWHERE.format('x.device.type')}:\n        x = x.half()\n    return x\n",
             Applicability.UNSAFE,
         ),
         Bad(
@@ -72,9 +74,23 @@ class CudaDeviceComparison(Rule):
         ),
         Bad(
             'import torch\n\n\ndef f(x, y):\n    return y and "cuda" in str(x.device)\n',
-            f"import torch\n\n\ndef f(x, y):\n    return y and ({_AVAILABLE} and {_TYPE} in str(x.device))\n",
+            f"import torch\n\n\ndef f(x, y):\n    return y and {_ELSEWHERE.format('x.device.type')}\n",
+            Applicability.UNSAFE,
+            id="in-text-of-device",
+        ),
+        Bad(
+            'import torch\n\n\ndef f(device, y):\n    return y and "cuda" in str(device)\n',
+            f"import torch\n\n\ndef f(device, y):\n    return y and ({_AVAILABLE} and {_TYPE} in str(device))\n",
             Applicability.UNSAFE,
             id="in-text",
+        ),
+        Bad(
+            "def f(x):\n    if not str(x.device).startswith('cuda'):\n        raise ValueError(x)\n    return x.device.type != 'cuda'\n",
+            'def f(x):\n    if x.device.type in ("cpu", "meta"):\n        raise ValueError(x)\n'
+            '    return x.device.type in ("cpu", "meta")\n',
+            Applicability.UNSAFE,
+            count=2,
+            id="negated",
         ),
         Bad(
             "import torch\n\n\ndef f(args):\n    use = args.device.startswith('cuda')\n    return use\n",
@@ -106,10 +122,19 @@ class CudaDeviceComparison(Rule):
             None,
             id="match",
         ),
-        Bad("def f(x):\n    return x.device.type == 'cuda'\n", None, floor=(2, 5), id="floor"),
+        Bad("def f(device):\n    return device == 'cuda'\n", None, floor=(2, 5), id="floor"),
+        Bad(
+            "def f(x):\n    return x.device.type == 'cuda'\n",
+            'def f(x):\n    return x.device.type not in ("cpu", "meta")\n',
+            Applicability.UNSAFE,
+            floor=(2, 2),
+            id="any-torch",
+        ),
     )
     good = (
         Good("x = device.type == 'cpu'\n"),
+        Good("x = device.type not in ('cpu', 'meta')\n", "portable already"),
+        Good("x = layer.type == 'cudnn'\n", "not a device"),
         Good("x = backend == 'cuda'\n", "not a device"),
         Good("x = 'cuda' in requirements\n", "prose"),
         Good("x = name.startswith('cuda')\n", "a file, perhaps"),
@@ -192,14 +217,19 @@ class CudaDeviceComparison(Rule):
         ctx = fix.ctx
         fix.unsafe()
         refuse_kernels(node, ctx)
+        negated = isinstance(node, cst.Comparison) and isinstance(
+            node.comparisons[0].operator, (cst.NotEqual, cst.NotIn)
+        )
+        kind = _type_asked(node, literal, ctx) if string_value(literal) == "cuda" else None
+        if kind is not None:
+            _ask_type(fix, node, fix.code(kind[0]) + kind[1], negated)
+            return
         fix.needs((2, 6))
         spelling = fix.spelling()
         current = f"{spelling.torch}.accelerator.current_accelerator()"
         new = _portable_literal(fix, literal, current)
-        negated = False
         if isinstance(node, cst.Comparison):
             target = node.comparisons[0]
-            negated = isinstance(target.operator, (cst.NotEqual, cst.NotIn))
             other = target.comparator if literal is node.left else node.left
             if _is_equality(target.operator) and string_value(literal) == "cuda":
                 value = ctx.value(other)
@@ -224,6 +254,39 @@ class CudaDeviceComparison(Rule):
             fix.replace(node, f"not {spelling.available} or {asked}")
         else:
             fix.replace(node, f"{spelling.available} and {asked}")
+
+
+def _type_asked(
+    node: cst.BaseExpression, literal: cst.BaseExpression, ctx: Context
+) -> tuple[cst.BaseExpression, str] | None:
+    """The device's type that is asked for, as an expression and what goes behind it; None where it can't be told."""
+    if isinstance(node, cst.Call):
+        asked = node.func.value if isinstance(node.func, cst.Attribute) else None
+    elif isinstance(node, cst.Comparison):
+        asked = node.comparisons[0].comparator if literal is node.left else node.left
+    else:
+        asked = None
+    match asked:
+        case cst.Attribute(value=owner, attr=cst.Name("type")) if device_like(owner, ctx):
+            selected = ctx.value(asked)
+            known = selected.which in (Which.CUDA_OR_CPU, Which.SELECTED) and selected.kind is Kind.TEXT
+            plain = isinstance(node, cst.Comparison) and _is_equality(node.comparisons[0].operator)
+            return None if known and plain else (asked, "")
+        case cst.Call(
+            func=cst.Name("str"), args=[cst.Arg(value=cst.Attribute(attr=cst.Name("device")) as inner)]
+        ):
+            return inner, ".type"
+        case _:
+            return None
+
+
+def _ask_type(fix: FixBuilder, node: cst.BaseExpression, kind: str, negated: bool) -> None:
+    """Asks whether a device's type is an accelerator's; a `not` around the question goes into it."""
+    path = fix.ctx.parent_of(node)[1]
+    above = path[-1] if path else None
+    if isinstance(above, cst.UnaryOperation) and isinstance(above.operator, cst.Not):
+        node, negated = above, not negated
+    fix.replace(node, (_ON_HOST if negated else _ELSEWHERE).format(kind))
 
 
 def _is_equality(operator: cst.BaseCompOp) -> bool:
@@ -301,7 +364,8 @@ def refuse_kernels(node: cst.CSTNode, ctx: Context) -> None:
     for depth in range(len(path) - 2, -1, -1):
         above, below = path[depth], path[depth + 1]
         if isinstance(above, cst.BooleanOperation):
-            if mentions_cuda([n for n in (above.left, above.right) if n is not below], ctx):
+            beside = above.right if below is above.left else above.left
+            if mentions_cuda([n for n in _operands(beside) if not _is_question(n, ctx)], ctx):
                 raise CannotFix("the condition asks for CUDA in another way too")
         elif isinstance(above, cst.IfExp) and below is above.test:
             if mentions_cuda([above.body, above.orelse], ctx):
@@ -323,6 +387,28 @@ def refuse_kernels(node: cst.CSTNode, ctx: Context) -> None:
             if _KERNELS.search(ctx.index.text):
                 raise CannotFix("the file brings CUDA kernels")
             return
+
+
+def _operands(node: cst.BaseExpression) -> list[cst.BaseExpression]:
+    """What `and`, `or` and `not` join in a condition."""
+    if isinstance(node, cst.BooleanOperation):
+        return _operands(node.left) + _operands(node.right)
+    if isinstance(node, cst.UnaryOperation) and isinstance(node.operator, cst.Not):
+        return _operands(node.expression)
+    return [node]
+
+
+def _is_question(node: cst.BaseExpression, ctx: Context) -> bool:
+    """Is this a question of the same sort, which is rewritten as this one is?"""
+    match node:
+        case cst.Attribute(value=cst.Name(), attr=cst.Name("is_cuda")):
+            return True
+        case cst.Comparison(comparisons=[cst.ComparisonTarget(comparator=right)]) if (
+            cuda_text(right) is not None
+        ):
+            return _type_asked(node, right, ctx) is not None
+        case _:
+            return False
 
 
 def _raises(suite: cst.BaseSuite) -> bool:
@@ -358,13 +444,13 @@ class IsCuda(Rule):
     bad = (
         Bad(
             "import torch\n\n\ndef f(x):\n    if x.is_cuda:\n        x = x.half()\n    return x\n",
-            f"import torch\n\n\ndef f(x):\n    if {_SAME.format('x.device.type')}:\n        x = x.half()\n    return x\n",
+            f"import torch\n\n\ndef f(x):\n    if {_ELSEWHERE.format('x.device.type')}:\n        x = x.half()\n    return x\n",
             Applicability.UNSAFE,
         ),
         Bad(
             "import torch\n\n\ndef f(model):\n    return not next(model.parameters()).is_cuda\n",
             "import torch\n\n\ndef f(model):\n"
-            f"    return not ({_SAME.format('next(model.parameters()).device.type')})\n",
+            f"    return {_ON_HOST.format('next(model.parameters()).device.type')}\n",
             Applicability.UNSAFE,
             id="not",
         ),
@@ -374,7 +460,22 @@ class IsCuda(Rule):
             id="kernel",
         ),
         Bad("def f(x):\n    return x.is_cuda or x.is_xpu\n", None, id="others-too"),
-        Bad("import torch\n\n\ndef f(x):\n    return x.is_cuda\n", None, floor=(2, 5), id="floor"),
+        Bad(
+            "import torch\n\n\ndef f(x):\n    return x.is_cuda\n",
+            f"import torch\n\n\ndef f(x):\n    return {_ELSEWHERE.format('x.device.type')}\n",
+            Applicability.UNSAFE,
+            floor=(2, 2),
+            id="any-torch",
+        ),
+        Bad("def f(job):\n    return job.is_cuda\n", None, id="perhaps-no-tensor"),
+        Bad(
+            "import torch\n\n\ndef f(x, y):\n    if x.is_cuda and not y.is_cuda:\n        y = y.half()\n    return y\n",
+            'import torch\n\n\ndef f(x, y):\n    if x.device.type not in ("cpu", "meta") and '
+            'y.device.type in ("cpu", "meta"):\n        y = y.half()\n    return y\n',
+            Applicability.UNSAFE,
+            count=2,
+            id="two",
+        ),
     )
     good = (
         Good("if platform.is_cuda():\n    x = 1\n", "a method of something else"),
@@ -383,6 +484,8 @@ class IsCuda(Rule):
         Good("def f(x, is_cuda=False):\n    return g(x, is_cuda=is_cuda)\n", "a parameter"),
         Good('x = {"is_cuda": 1}\n# x.is_cuda\n', "a key, a comment"),
         Good('print("x.is_cuda")\n', "prose"),
+        Good('def f(x):\n    return x.device.type not in ("cpu", "meta")\n', "portable already"),
+        Good("def f(x):\n    return x.is_cpu\n"),
     )  # fmt: skip
 
     def visit_Attribute(self, node: cst.Attribute, ctx: Context) -> None:
@@ -420,9 +523,6 @@ class IsCuda(Rule):
         refuse_kernels(node, fix.ctx)
         if isinstance(node.value, cst.Name) and node.value.value in ("self", "cls"):
             raise CannotFix("the class may not have a device")
-        fix.needs((2, 6))
-        spelling = fix.spelling()
-        asked = (
-            f"{fix.code(node.value)}.device.type == {spelling.torch}.accelerator.current_accelerator().type"
-        )
-        fix.replace(node, f"{spelling.available} and {asked}")
+        if "torch" not in fix.ctx.index.text and fix.ctx.value(node.value).kind is not Kind.TENSOR:
+            raise CannotFix("it may be no tensor")
+        _ask_type(fix, node, f"{fix.code(node.value)}.device.type", negated=False)

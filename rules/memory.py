@@ -105,14 +105,13 @@ class CudaMemoryFigure(Rule):
     bad = (
         Bad(
             "import torch\n\nused = torch.cuda.memory_allocated()\n",
-            "import torch\n\nused = torch.get_device_module().memory_allocated() "
-            'if hasattr(torch.get_device_module(), "memory_allocated") else 0\n',
+            'import torch\n\nused = getattr(torch.get_device_module(), "memory_allocated", lambda: 0)()\n',
             run="used",
         ),
         Bad(
             'import torch\n\nprint(f"{torch.cuda.max_memory_allocated() / 2**20:.0f}MB")\n',
-            'import torch\n\nprint(f"{(torch.get_device_module().max_memory_allocated() '
-            "if hasattr(torch.get_device_module(), 'max_memory_allocated') else 0) / 2**20:.0f}MB\")\n",
+            "import torch\n\nprint(f\"{getattr(torch.get_device_module(), 'max_memory_allocated', lambda: 0)() "
+            '/ 2**20:.0f}MB")\n',
             run='f"{torch.cuda.max_memory_allocated() / 2**20:.0f}MB"',
             id="f-string",
         ),
@@ -146,8 +145,7 @@ class CudaMemoryFigure(Rule):
         ),
         Bad(
             "from torch.cuda import memory_stats as stats\n\nnow = dict(stats())\n",
-            "import torch\n\nnow = dict(torch.get_device_module().memory_stats() "
-            'if hasattr(torch.get_device_module(), "memory_stats") else {})\n',
+            'import torch\n\nnow = dict(getattr(torch.get_device_module(), "memory_stats", lambda: {})())\n',
             run="now",
             id="alias",
         ),
@@ -168,8 +166,7 @@ class CudaMemoryFigure(Rule):
             "import torch\n\n\ndef log(step):\n    if torch.cuda.is_available():\n"
             "        print(step, torch.cuda.memory_allocated() // 2**20)\n",
             "import torch\n\n\ndef log(step):\n    if torch.cuda.is_available():\n"
-            "        print(step, (torch.get_device_module().memory_allocated() "
-            'if hasattr(torch.get_device_module(), "memory_allocated") else 0) // 2**20)\n',
+            '        print(step, getattr(torch.get_device_module(), "memory_allocated", lambda: 0)() // 2**20)\n',
             run="log(1)",
             id="guarded",
         ),
@@ -298,22 +295,20 @@ class CudaEmptyCache(Rule):
         ),
         Bad(
             "import gc, torch\n\ngc.collect(); torch.cuda.empty_cache()\n",
-            "import gc, torch\n\ngc.collect(); torch.get_device_module().empty_cache() "
-            'if hasattr(torch.get_device_module(), "empty_cache") else None\n',
+            'import gc, torch\n\ngc.collect(); getattr(torch.get_device_module(), "empty_cache", lambda: None)()\n',
             run="None",
             id="semicolon",
         ),
         Bad(
             "import torch\n\n\ndef step(i):\n    if i % 10 == 0: torch.cuda.empty_cache()\n",
-            "import torch\n\n\ndef step(i):\n    if i % 10 == 0: torch.get_device_module().empty_cache() "
-            'if hasattr(torch.get_device_module(), "empty_cache") else None\n',
+            "import torch\n\n\ndef step(i):\n"
+            '    if i % 10 == 0: getattr(torch.get_device_module(), "empty_cache", lambda: None)()\n',
             run="step(10)",
             id="one-line",
         ),
         Bad(
             "import torch\n\nclear = lambda: torch.cuda.empty_cache()\n",
-            "import torch\n\nclear = lambda: (torch.get_device_module().empty_cache() "
-            'if hasattr(torch.get_device_module(), "empty_cache") else None)\n',
+            'import torch\n\nclear = lambda: getattr(torch.get_device_module(), "empty_cache", lambda: None)()\n',
             run="clear()",
             id="lambda",
         ),
@@ -335,8 +330,7 @@ class CudaEmptyCache(Rule):
         Bad(
             "import atexit\n\nimport torch\n\natexit.register(torch.cuda.empty_cache)\n",
             "import atexit\n\nimport torch\n\n"
-            "atexit.register(lambda: (torch.get_device_module().empty_cache() "
-            'if hasattr(torch.get_device_module(), "empty_cache") else None))\n',
+            'atexit.register(lambda: getattr(torch.get_device_module(), "empty_cache", lambda: None)())\n',
             Applicability.UNSAFE,
             id="callback",
         ),
@@ -400,7 +394,7 @@ class CudaEmptyCache(Rule):
         if not isinstance(fix.ctx.parent, cst.Arg):
             raise CannotFix("who calls the function isn't known")
         fix.unsafe()
-        fix.replace(node, f'lambda: ({module}.{name}() if hasattr({module}, "{name}") else None)')
+        fix.replace(node, f'lambda: getattr({module}, "{name}", lambda: None)()')
 
 
 class CudaMemoryControl(Rule):

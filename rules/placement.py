@@ -13,7 +13,7 @@ from uncuda.rules._calls import last_word
 from uncuda.rules._indexes import index_at, is_current
 from uncuda.rules._literals import cuda_literal, cuda_text, names_device
 from uncuda.rules._spellings import argument_for, device_for
-from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
+from uncuda.rules.base import Applicability, Bad, Good, Rule
 
 _DEVICE = (
     'torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")'
@@ -133,18 +133,13 @@ class CudaCall(Rule):
             return
         kind = {Kind.MODULE: "torch.nn.Module.cuda"}.get(receiver.kind, "torch.Tensor.cuda")
         given = argument(node, "device", 0)
-        # A method that is called `cuda` is asked for CUDA by name.
-        asked = ctx.owner is not None and any(
-            isinstance(n, cst.FunctionDef) and n.name.value == "cuda" for n in ctx.ancestors
-        )
         ctx.report(
             self,
             node,
             f"`{_short(ctx.code(func.value))}.cuda()` needs CUDA",
             symbol=kind,
             claims=(given.value,) if given is not None and is_current(given.value, ctx) else (),
-            category=Category.POTENTIAL if asked else None,
-            fix=None if asked else lambda fix: self._fix(fix, node, func, receiver),
+            fix=lambda fix: self._fix(fix, node, func, receiver),
             title="Move with .to(device)",
         )
 

@@ -49,8 +49,7 @@ class CudaRandomState(Rule):
             "import torch\n\n\ndef snapshot():\n    return {\n        'cpu': torch.get_rng_state(),\n"
             "        'cuda': torch.cuda.get_rng_state_all(),\n    }\n",
             "import torch\n\n\ndef snapshot():\n    return {\n        'cpu': torch.get_rng_state(),\n"
-            "        'cuda': torch.get_device_module().get_rng_state_all() "
-            'if hasattr(torch.get_device_module(), "get_rng_state_all") else [],\n    }\n',
+            "        'cuda': getattr(torch.get_device_module(), \"get_rng_state_all\", lambda: [])(),\n    }\n",
             run="snapshot()['cuda']",
         ),
         Bad(

@@ -18,6 +18,7 @@ from uncuda.rules.markers import guards_markers
 from uncuda.walk import walk
 
 _AVAILABLE = "torch.cuda.is_available"
+_COUNT = "torch.cuda.device_count"
 # Calls whose answer, where it isn't False or 0, says that there is a device.
 _THERE = frozenset(
     f"torch.{home}.{asks}" for home in ("cuda", "accelerator") for asks in ("is_available", "device_count")
@@ -39,6 +40,11 @@ _NO_FLOAT64 = (
 def availability_calls(test: cst.CSTNode, ctx: Context) -> list[cst.Call]:
     """The `torch.cuda.is_available()` calls in a condition."""
     return [n for n in walk(test) if isinstance(n, cst.Call) and ctx.qualified(n.func) == _AVAILABLE]
+
+
+def _counts(test: cst.CSTNode, ctx: Context) -> list[cst.Call]:
+    """The `torch.cuda.device_count()` calls in a condition."""
+    return [n for n in walk(test) if isinstance(n, cst.Call) and ctx.qualified(n.func) == _COUNT]
 
 
 def _literal(node: cst.BaseExpression, ctx: Context) -> Value | None:
@@ -118,10 +124,12 @@ def _implied(test: cst.BaseExpression, want: bool, ctx: Context, depth: int = 0)
 
 def _widen(fix: FixBuilder, test: cst.CSTNode, ctx: Context) -> bool:
     """Asks for any accelerator instead of CUDA in a condition; False when the condition asks by a flag."""
-    calls = availability_calls(test, ctx)
+    calls, counts = availability_calls(test, ctx), _counts(test, ctx)
     for call in calls:
         fix.replace(call, fix.is_available())
-    return bool(calls)
+    for call in counts:
+        fix.replace(call.func, f"{fix.name('torch')}.accelerator.device_count")
+    return bool(calls or counts)
 
 
 class CudaOrCpu(Rule):
@@ -209,7 +217,7 @@ class CudaOrCpu(Rule):
         ),
         Bad(
             'import torch\n\ndevice = "cuda:0" if torch.cuda.device_count() > 0 else "cpu"\n',
-            f'import torch\n\ndevice = f"{{{_TYPE}}}:0" if torch.cuda.device_count() > 0 else "cpu"\n',
+            f'import torch\n\ndevice = f"{{{_TYPE}}}:0" if torch.accelerator.device_count() > 0 else "cpu"\n',
             run="device",
             id="counted",
         ),
@@ -278,7 +286,7 @@ class CudaOrCpu(Rule):
             tie,
             "CUDA or the CPU: any other accelerator is lost without an error",
             symbol=_AVAILABLE,
-            claims=(side, *availability_calls(node.test, ctx)),
+            claims=(side, *availability_calls(node.test, ctx), *_counts(node.test, ctx)),
             fix=lambda fix: self._fix(fix, node, side, value, outer),
             title="Select the accelerator that is there",
         )
