@@ -16,7 +16,7 @@ from uncuda.devices import Devices
 from uncuda.findings import Category, Edit, Outcome, Target, TorchVersion
 from uncuda.fixes.builder import CannotFix, FixBuilder, PendingFix, TooOld
 from uncuda.flow import Flow, Value
-from uncuda.guards import Guard, Surroundings, asks_by_name, guard_of, is_for_types
+from uncuda.guards import Guard, Surroundings, asks_by_name, guard_of, is_fallback, is_for_types
 from uncuda.others import own_branches
 from uncuda.source import Lines
 from uncuda.walk import children, walk
@@ -279,10 +279,10 @@ class Context:
                 told[target] = Outcome.HARMLESS
         pending: PendingFix | None = None
         fix_needs: TorchVersion | None = None
-        by_name = self.owner is not None and asks_by_name(path)
-        if by_name:
+        stays = (self.owner is not None and asks_by_name(path)) or is_fallback(path, self.code)
+        if stays:
             category = Category.POTENTIAL
-        if fix is not None and not cuda_side and not by_name and not self.in_script():
+        if fix is not None and not cuda_side and not stays and not self.in_script():
             builder = FixBuilder(self, node, title or rule.summary())
             mark = self.devices.mark()
             try:

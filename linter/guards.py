@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -205,6 +206,35 @@ def _is_type_checking(test: cst.BaseExpression) -> bool:
 def asks_by_name(path: Sequence[cst.CSTNode]) -> bool:
     """Is the end of a path in a function called `cuda`, of which whoever calls it asks for CUDA?"""
     return any(isinstance(above, cst.FunctionDef) and above.name.value == "cuda" for above in path[:-1])
+
+
+_PORTABLE = re.compile(r"\btorch\.(?:accelerator|amp|get_device_module)\b")
+_OF_OLDER_TORCH = frozenset(("AttributeError", "TypeError", "ImportError", "ModuleNotFoundError"))
+
+
+def is_fallback(path: Sequence[cst.CSTNode], code: Callable[[cst.CSTNode], str]) -> bool:
+    """Is the end of a path what runs with a torch too old for the portable way, which comes before it?"""
+    for above, below in pairwise(path):
+        match above:
+            case cst.Try() if isinstance(below, cst.ExceptHandler):
+                if _OF_OLDER_TORCH & set(_handler_names(below)) and _PORTABLE.search(code(above.body)):
+                    return True
+            case cst.If() if below is above.orelse and _asks_for_newer(above, code):
+                return True
+            case cst.IndentedBlock():
+                for stmt in above.body:
+                    if stmt is below:
+                        break
+                    if isinstance(stmt, cst.If) and leaves(stmt.body) and _asks_for_newer(stmt, code):
+                        return True
+            case _:
+                pass
+    return False
+
+
+def _asks_for_newer(node: cst.If, code: Callable[[cst.CSTNode], str]) -> bool:
+    """Is this `if hasattr(torch.amp, "GradScaler"):` or kin, with the portable way below?"""
+    return "hasattr(torch" in code(node.test) and _PORTABLE.search(code(node.body)) is not None
 
 
 _AVAILABILITY = frozenset({"torch.cuda.is_available", "torch.accelerator.is_available"})

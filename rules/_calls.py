@@ -138,6 +138,9 @@ def module_says(fix: FixBuilder, node: cst.Call, member: str) -> None:
     given = ", ".join(fix.code(a).strip().rstrip(",").rstrip() for a in node.args)
     if "\n" in given or "#" in given:
         raise CannotFix("arguments on several lines")
+    if not given:
+        fix.replace(node, f'getattr({module}, "{member}", lambda: False)()')
+        return
     text = f'hasattr({module}, "{member}") and {module}.{member}({given})'
     parent = fix.ctx.parent
     if isinstance(parent, cst.BooleanOperation) and isinstance(parent.operator, cst.And):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import libcst as cst
 
 from uncuda.context import Context
@@ -12,6 +14,7 @@ from uncuda.flow import string_value
 from uncuda.rules._calls import is_imported, is_read, last_word
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
 
+_PATCH = re.compile(r"patch|mock", re.I)
 _MODULE = "torch.cuda"
 _OWNERS = (_MODULE, "torch.backends.cuda")
 _LOOKS = frozenset({"getattr", "hasattr"})
@@ -62,6 +65,11 @@ class CudaModule(Rule):
             "import torch\n\n\ndef module():\n    return torch.get_device_module()\n",
             Applicability.UNSAFE,
             id="returned",
+        ),
+        Bad(
+            "from unittest import mock\n\nimport torch\n\nwith mock.patch.multiple(torch.cuda, synchronize=f):\n    x = 1\n",
+            None,
+            id="stand-in",
         ),
         Bad(
             "import torch\n\n\ndef run(use_cuda):\n    return torch.cuda if use_cuda else torch.xpu\n",
@@ -164,6 +172,8 @@ class CudaModule(Rule):
             raise CannotFix("one of several branches")
         if not isinstance(node, (cst.Attribute, cst.Name)):
             raise CannotFix("looked up by name")
+        if any(isinstance(n, cst.Call) and _PATCH.search(ctx.code(n.func)) for n in ctx.ancestors[-2:]):
+            raise CannotFix("a test's stand-in")
         fix.needs(MODULE_FLOOR)
         fix.unsafe()
         module = f"{fix.name('torch')}.get_device_module()"

@@ -293,15 +293,13 @@ class CudaBf16Check(Rule):
     bad = (
         Bad(
             "import torch\n\ndtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16\n",
-            "import torch\n\ndtype = torch.bfloat16 if hasattr(torch.get_device_module(), "
-            '"is_bf16_supported") and '
-            "torch.get_device_module().is_bf16_supported() else torch.float16\n",
+            'import torch\n\ndtype = torch.bfloat16 if getattr(torch.get_device_module(), "is_bf16_supported", '
+            "lambda: False)() else torch.float16\n",
             run="dtype",
         ),
         Bad(
             "import torch\n\nfp16 = not torch.cuda.is_bf16_supported()\n",
-            'import torch\n\nfp16 = not (hasattr(torch.get_device_module(), "is_bf16_supported") and '
-            "torch.get_device_module().is_bf16_supported())\n",
+            'import torch\n\nfp16 = not getattr(torch.get_device_module(), "is_bf16_supported", lambda: False)()\n',
             run="fp16",
             id="negated",
         ),
@@ -310,8 +308,8 @@ class CudaBf16Check(Rule):
             "        bf16=torch.cuda.is_bf16_supported(),\n"
             "        fp16=False,\n    )\n",
             "import torch\n\n\ndef args(make):\n    return make(\n"
-            '        bf16=hasattr(torch.get_device_module(), "is_bf16_supported") and '
-            "torch.get_device_module().is_bf16_supported(),\n        fp16=False,\n    )\n",
+            '        bf16=getattr(torch.get_device_module(), "is_bf16_supported", lambda: False)(),\n'
+            "        fp16=False,\n    )\n",
             run="args(dict)",
             id="argument",
         ),

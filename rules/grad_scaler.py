@@ -180,6 +180,18 @@ class CudaGradScaler(Rule):
             id="hidden",
         ),
         Bad(
+            "import torch\n\n\ndef make(device):\n    try:\n        return torch.amp.GradScaler(device=device)\n"
+            "    except (AttributeError, TypeError):\n        return torch.cuda.amp.GradScaler()\n",
+            None,
+            id="older-torch",
+        ),
+        Bad(
+            "import torch\n\n\ndef make(device):\n    if hasattr(torch.amp, 'GradScaler'):\n"
+            "        return torch.amp.GradScaler(device)\n    return torch.cuda.amp.GradScaler()\n",
+            None,
+            id="asked-for",
+        ),
+        Bad(
             "import torch\n\n\ndef make():\n    return torch.cuda.amp.GradScaler()\n",
             None,
             floor=(2, 5),
@@ -190,6 +202,8 @@ class CudaGradScaler(Rule):
         Good('import torch\n\nscaler = torch.amp.GradScaler("cpu")  # cuda\n', "another device"),
         Good("import torch\n\nscaler = torch.amp.GradScaler(device.type, enabled=device.type != 'cpu')\n"),
         Good("import torch\n\nscaler = torch.amp.GradScaler(device=device)\n", "a variable"),
+        Good("import torch\n\nscaler = torch.amp.GradScaler(device) if use else None\n"),
+        Good("scaler = GradScaler()  # cuda\n", "it may be anybody's"),
         Good("import torch\n\nscaler = torch.amp.GradScaler(**kwargs)\n", "the device may be among them"),
         Good("import torch\n\nscaler = torch.npu.amp.GradScaler()\n", "another vendor's"),
         Good("class GradScaler:\n    pass\n\n\nscaler = GradScaler()  # cuda\n", "a class of one's own"),

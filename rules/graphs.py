@@ -143,15 +143,14 @@ class CudaCapturing(Rule):
     bad = (
         Bad(
             "import torch\n\nbusy = torch.cuda.is_current_stream_capturing()\n",
-            'import torch\n\nbusy = hasattr(torch.get_device_module(), "is_current_stream_capturing") and '
-            "torch.get_device_module().is_current_stream_capturing()\n",
+            'import torch\n\nbusy = getattr(torch.get_device_module(), "is_current_stream_capturing", lambda: False)()\n',
             run="busy",
         ),
         Bad(
             "import torch\n\n\ndef grow(n):\n    if torch.cuda.is_current_stream_capturing():\n"
             "        raise RuntimeError('no memory may be taken here')\n    return n\n",
-            "import torch\n\n\ndef grow(n):\n    if hasattr(torch.get_device_module(), "
-            '"is_current_stream_capturing") and torch.get_device_module().is_current_stream_capturing():\n'
+            "import torch\n\n\ndef grow(n):\n"
+            '    if getattr(torch.get_device_module(), "is_current_stream_capturing", lambda: False)():\n'
             "        raise RuntimeError('no memory may be taken here')\n    return n\n",
             run="grow(1)",
             id="condition",

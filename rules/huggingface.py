@@ -7,7 +7,7 @@ from collections.abc import Callable
 import libcst as cst
 
 from uncuda.context import Context
-from uncuda.fixes.builder import FixBuilder
+from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.flow import string_value
 from uncuda.rules._arguments import called, is_true, keyword, text_argument
 from uncuda.rules._calls import last_word
@@ -61,6 +61,12 @@ class FlashAttentionChoice(Rule):
             "config._attn_implementation = 'sdpa'\n",
             Applicability.UNSAFE,
             id="config",
+        ),
+        Bad(
+            "if outer._attn_implementation == 'flash_attention_2':\n"
+            "    inner._attn_implementation = 'flash_attention_2'\n",
+            None,
+            id="passed-on",
         ),
         Bad(
             "kwargs = dict(attn_implementation='flash_attention_3')\nkwargs['attn_implementation'] = 'flash_attention_2'\n",
@@ -127,6 +133,8 @@ class FlashAttentionChoice(Rule):
 
 def _same_quotes(fix: FixBuilder, node: cst.SimpleString, text: str) -> None:
     fix.unsafe()
+    if any(isinstance(n, cst.If) and node.raw_value in fix.ctx.code(n.test) for n in fix.ctx.ancestors):
+        raise CannotFix("the setting is passed on")
     fix.replace(node, f"{node.quote}{text}{node.quote}")
 
 

@@ -6,7 +6,7 @@ import libcst as cst
 
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
-from uncuda.flow import argument
+from uncuda.flow import Kind, argument
 from uncuda.rules._indexes import index_of
 from uncuda.rules._literals import at_import, choices, cuda_literal, cuda_text
 from uncuda.rules._spellings import selected_object, selected_text
@@ -78,6 +78,14 @@ class CudaMapLocation(Rule):
             '    return torch.load(path, map_location=torch.device(device.type, 0) if device.type != "cpu" else device)\n',
             Applicability.UNSAFE,
             id="lambda-index",
+        ),
+        Bad(
+            "import torch\n\n\ndef f(path, args):\n"
+            "    return torch.load(path, map_location=lambda storage, loc: storage.cuda(args.gpu))\n",
+            f"import torch\n\n\ndef f(path, args):\n    device = {_DEVICE}\n"
+            '    return torch.load(path, map_location=torch.device(device.type, args.gpu) if device.type != "cpu" else device)\n',
+            Applicability.UNSAFE,
+            id="lambda-variable",
         ),
         Bad(
             "import torch\n\n\ndef f(path, rank):\n"
@@ -205,9 +213,12 @@ def _fix(fix: FixBuilder, node: cst.BaseExpression, known: bool) -> None:
     if call is not None:
         fix.unsafe()
         if call.args:
-            if not isinstance(call.args[0].value, cst.Integer):
+            given = call.args[0].value
+            if fix.ctx.value(given).kind in (Kind.DEVICE, Kind.TEXT):
+                raise CannotFix("the index is a device")
+            if not isinstance(given, (cst.Integer, cst.Name, cst.Attribute)):
                 raise CannotFix("the index may be a device")
-            index = fix.code(call.args[0].value), True
+            index = fix.code(given), True
     else:
         if isinstance(node, cst.Dict):
             fix.unsafe()
