@@ -16,7 +16,6 @@ from command import Done, environment, uncuda
 from conftest import write
 
 from uncuda.report import FORMATS
-from uncuda.rules.catalogue import catalogue
 
 Cli = Callable[..., Done]
 
@@ -259,6 +258,16 @@ def test_diff_changes_nothing_and_can_be_applied(cli: Cli, project: Path) -> Non
     assert check(cli, "--diff").err == "Nothing to fix.\n"
 
 
+def test_the_diff_of_a_path_from_the_root(cli: Cli, project: Path) -> None:
+    write(project, {"src/a.py": CHOICE, "../elsewhere/b.py": CHOICE})
+    below = check(cli, str(project / "src" / "a.py"), "--diff").out
+    assert below.startswith("--- a/src/a.py\n+++ b/src/a.py\n")
+    elsewhere = (project.parent / "elsewhere" / "b.py").as_posix().lstrip("/")
+    assert check(cli, str(project.parent / "elsewhere" / "b.py"), "--diff").out.startswith(
+        f"--- a/{elsewhere}\n"
+    )
+
+
 def test_bytes_outside_the_fix_stay(cli: Cli, project: Path) -> None:
     data = (
         b"\xef\xbb\xbf# -*- coding: utf-8 -*-\r\nimport torch\r\n\x0c\r\n"
@@ -428,45 +437,3 @@ def test_the_cache_is_kept_beside_the_settings(project: Path) -> None:
         assert uncuda("check", name, cwd=project).code == 1
     assert sorted(p.parent.name for p in project.rglob("findings.json")) == [".uncuda_cache", "elsewhere"]
     assert (project / "in/.uncuda_cache/findings.json").is_file()
-
-
-def _complete(project: Path, line: str) -> list[str]:
-    """What real bash offers after `line`."""
-    script = uncuda("completion", "bash", cwd=project).out
-    (project / "uncuda.bash").write_text(script)
-    words = line.split(" ")
-    code = (
-        f"source uncuda.bash; COMP_WORDS=({' '.join(repr(w) for w in words)}); COMP_CWORD={len(words) - 1}; "
-        '_uncuda; printf "%s\\n" "${COMPREPLY[@]}"'
-    )
-    done = subprocess.run(
-        ["bash", "--norc", "-c", code], cwd=project, capture_output=True, text=True, check=True
-    )
-    assert done.stderr == ""
-    return done.stdout.split()
-
-
-def test_bash_completes(project: Path) -> None:
-    write(project, {"train.py": "", "tools/x.py": ""})
-    assert _complete(project, "uncuda ch") == ["check"]
-    assert {"check", "config", "explain", "completion"} <= set(_complete(project, "uncuda "))
-    assert set(_complete(project, "uncuda check --un")) == {"--unsafe-fixes"}
-    assert set(_complete(project, "uncuda check t")) >= {"train.py", "tools"}
-    assert set(_complete(project, "uncuda check --output-format js")) == {"json", "json-lines"}
-    assert _complete(project, "uncuda check --severity w") == ["warning"]
-    assert _complete(project, "uncuda completion f") == ["fish"]
-    assert "UC101" in _complete(project, "uncuda explain UC10")
-    assert _complete(project, "uncuda explain cuda-cal") == ["cuda-call"]
-    assert {"UC101", "cuda-call", "ALL"} <= set(_complete(project, "uncuda check --select "))
-    assert _complete(project, "uncuda check --ignore UC201,cuda-cal") == ["UC201,cuda-call"]
-    assert _complete(project, "uncuda check --target asc") == ["ascend"]
-    assert _complete(project, "uncuda config --fail-on e") == ["error"]
-
-
-@pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_other_shells_get_a_script(cli: Cli, shell: str) -> None:
-    done = cli("completion", shell)
-    assert done.code == 0
-    for word in ("--unsafe", "check", "explain", "UC101"):
-        assert word.lstrip("-") in done.out
-    assert len(catalogue()) > 30

@@ -24,6 +24,15 @@ class _Option:
     wants_path: bool
 
 
+@dataclass(frozen=True)
+class _Command:
+    """`words`: what it takes besides options; None where these are paths, empty where there is nothing."""
+
+    summary: str
+    options: tuple[_Option, ...]
+    words: tuple[str, ...] | None
+
+
 def parser() -> ArgumentParser:
     """The parser of `uncuda completion`."""
     made = ArgumentParser(
@@ -74,25 +83,21 @@ def _options(made: ArgumentParser) -> Iterator[_Option]:
         )
 
 
-def _commands() -> dict[str, tuple[str, list[_Option], tuple[str, ...]]]:
-    """Name to summary, options, and the words that its positional argument takes (none: paths)."""
+def _commands() -> dict[str, _Command]:
     from importlib import import_module
 
     from uncuda.cli import COMMANDS
 
-    out: dict[str, tuple[str, list[_Option], tuple[str, ...]]] = {}
+    out: dict[str, _Command] = {}
     for name, (module, summary) in COMMANDS.items():
         made: ArgumentParser = import_module(module).parser()
-        words: tuple[str, ...] = ()
+        words: tuple[str, ...] | None = ()
         for action in made._actions:
             if not action.option_strings:
-                words = tuple(map(str, action.choices or ()))
+                words = tuple(map(str, action.choices)) if action.choices else None
         if name == "explain":
-            from uncuda.findings import Target
-            from uncuda.rules.catalogue import pairs
-
-            words = (*(word for pair in pairs() for word in pair), *(target.value for target in Target))
-        out[name] = (summary, list(_options(made)), words)
+            words = (*_rules(), *(target.value for target in Target))
+        out[name] = _Command(summary, tuple(_options(made)), words)
     return out
 
 
@@ -100,9 +105,10 @@ def _shell_quoted(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
-def _bash(commands: dict[str, tuple[str, list[_Option], tuple[str, ...]]]) -> str:
+def _bash(commands: dict[str, _Command]) -> str:
     cases: list[str] = []
-    for name, (_, options, words) in commands.items():
+    for name, command in commands.items():
+        options, words = command.options, command.words
         every = " ".join(n for o in options for n in o.names)
         values = [
             f'        {"|".join(o.names)}) COMPREPLY=($(compgen -W {_shell_quoted(" ".join(o.choices))} -- "$cur")); return ;;'
@@ -124,7 +130,7 @@ def _bash(commands: dict[str, tuple[str, list[_Option], tuple[str, ...]]]) -> st
         choose = "\n".join(values)
         rest = (
             f'COMPREPLY=($(compgen -W {_shell_quoted(" ".join(words))} -- "$cur"))'
-            if words
+            if words is not None
             else 'COMPREPLY=($(compgen -f -- "$cur"))'
         )
         cases.append(
@@ -150,7 +156,7 @@ def _bash(commands: dict[str, tuple[str, list[_Option], tuple[str, ...]]]) -> st
     )
 
 
-def _zsh(commands: dict[str, tuple[str, list[_Option], tuple[str, ...]]]) -> str:
+def _zsh(commands: dict[str, _Command]) -> str:
     def colon(text: str) -> str:
         return text.replace("\\", "\\\\").replace(":", "\\:")
 
@@ -160,9 +166,9 @@ def _zsh(commands: dict[str, tuple[str, list[_Option], tuple[str, ...]]]) -> str
         return text
 
     cases: list[str] = []
-    for name, (_, options, words) in commands.items():
+    for name, command in commands.items():
         specs: list[str] = []
-        for option in options:
+        for option in command.options:
             action = ""
             if option.takes_value:
                 inner = "_files" if option.wants_path else ""
@@ -173,11 +179,13 @@ def _zsh(commands: dict[str, tuple[str, list[_Option], tuple[str, ...]]]) -> str
                 action = f":value:{inner}"
             for one in option.names:
                 specs.append(_shell_quoted(f"*{one}[{bracket(option.help)}]{action}"))
-        rest = f"*:argument:({' '.join(words)})" if words else "*:path:_files"
-        specs.append(_shell_quoted(rest))
+        if command.words is None:
+            specs.append(_shell_quoted("*:path:_files"))
+        elif command.words:
+            specs.append(_shell_quoted(f"*:argument:({' '.join(command.words)})"))
         joined = " \\\n        ".join(specs)
         cases.append(f"    {name})\n      _arguments \\\n        {joined} ;;\n")
-    listed = " ".join(_shell_quoted(f"{colon(n)}:{colon(s)}") for n, (s, _, _) in commands.items())
+    listed = " ".join(_shell_quoted(f"{colon(n)}:{colon(c.summary)}") for n, c in commands.items())
     return (
         "#compdef uncuda\n"
         "_uncuda() {\n"
@@ -194,23 +202,48 @@ def _zsh(commands: dict[str, tuple[str, list[_Option], tuple[str, ...]]]) -> str
     )
 
 
-def _fish(commands: dict[str, tuple[str, list[_Option], tuple[str, ...]]]) -> str:
+# After a comma the next of a list is completed.
+_FISH = """\
+# fish completion of uncuda
+function __uncuda_first
+    test (count (commandline -opc)) -eq 1
+end
+function __uncuda_runs
+    set -l words (commandline -opc)
+    test (count $words) -gt 1; and test $words[2] = $argv[1]
+end
+function __uncuda_listed
+    set -l before (commandline -ct | string replace -r '^-[^=]*=' '' | string match -r '.*,')
+    set -q before[1]; or set before ''
+    for word in $argv
+        echo $before$word
+    end
+end
+complete -c uncuda -n __uncuda_first -f"""
+
+
+def _fish(commands: dict[str, _Command]) -> str:
     def quoted(text: str) -> str:
         return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
-    lines = ["# fish completion of uncuda", "complete -c uncuda -n __fish_use_subcommand -f"]
-    for name, (summary, options, rest) in commands.items():
-        lines.append(f"complete -c uncuda -n __fish_use_subcommand -a {name} -d {quoted(summary)}")
-        seen = f"complete -c uncuda -n '__fish_seen_subcommand_from {name}'"
-        for option in options:
+    lines = [_FISH]
+    for name, command in commands.items():
+        lines.append(f"complete -c uncuda -n __uncuda_first -a {name} -d {quoted(command.summary)}")
+        seen = f"complete -c uncuda -n '__uncuda_runs {name}'"
+        lines.append(f"{seen} {'-F' if command.words is None else '-f'}")
+        for option in command.options:
             flags = "".join(f" -l {n[2:]}" if n.startswith("--") else f" -s {n[1:]}" for n in option.names)
             value = ""
-            if option.takes_value:
-                words = option.choices or option.listed
-                value = f" -x -a {quoted(' '.join(words))}" if words else " -r"
+            if option.choices and option.takes_value:
+                value = f" -x -a {quoted(' '.join(option.choices))}"
+            elif option.listed:
+                words = " ".join(option.listed)
+                value = f" -x -a {quoted(f'(__uncuda_listed {words})')}"
+            elif option.takes_value:
+                value = " -r"
             lines.append(f"{seen}{flags}{value} -d {quoted(option.help)}")
-        if rest:
-            lines.append(f"{seen} -f -a {quoted(' '.join(rest))}")
+        if command.words:
+            lines.append(f"{seen} -a {quoted(' '.join(command.words))}")
     return "\n".join(lines) + "\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from uncuda.report.ansi import Style, visible
@@ -18,7 +19,7 @@ def diff_lines(run: Run, style: Style) -> Iterator[str]:
     for file in run.files:
         if file.old is None or file.new is None or file.old == file.new:
             continue
-        name = file.display.replace("\\", "/")
+        name = _name(file.display)
         old, new = split_keeping_ends(file.old), split_keeping_ends(file.new)
         for number, line in enumerate(difflib.unified_diff(old, new, f"a/{name}", f"b/{name}", n=3)):
             ending = "" if line.endswith("\n") else "\n\\ No newline at end of file\n"
@@ -32,6 +33,14 @@ def diff_lines(run: Run, style: Style) -> Iterator[str]:
                 yield (style.paint(shown, paint) if paint else shown) + (ending or "\n")
             else:
                 yield line + ending
+
+
+def _name(display: str) -> str:
+    """A path as a patch has it: seen from the working directory where it lies below that, and never absolute."""
+    here = os.getcwd()
+    if os.path.isabs(display) and display.startswith(os.path.join(here, "")):
+        display = os.path.relpath(display, here)
+    return display.replace("\\", "/").lstrip("/")
 
 
 def render(run: Run, style: Style) -> str:
