@@ -38,8 +38,8 @@ def drop_unused(before: str, after: str) -> str:
         gone = was.used - now.used
         if gone:
             shrinker = _Shrinker(after, gone)
-            for suite in _suites_with_imports(now.body):
-                edits.extend(shrinker.suite(suite, suite is new.body))
+            for suite, owner in _suites_with_imports(now.body):
+                edits.extend(shrinker.suite(suite, owner, suite is new.body))
     fixed = apply(after, edits)
     return fixed if _parse(fixed) is not None else after
 
@@ -142,14 +142,29 @@ def _is_all(node: ast.expr) -> bool:
     return isinstance(node, ast.Name) and node.id == "__all__"
 
 
-def _suites_with_imports(body: list[ast.stmt]) -> Iterator[list[ast.stmt]]:
-    """The suites of a scope that hold imports, classes among them, functions not."""
+def _suites_with_imports(
+    body: list[ast.stmt], owner: ast.If | None = None
+) -> Iterator[tuple[list[ast.stmt], ast.If | None]]:
+    """The suites of a scope that hold imports, classes among them, functions not; each with the `if` that can go when
+    its suite does."""
     if any(isinstance(stmt, (ast.Import, ast.ImportFrom)) for stmt in body):
-        yield body
+        yield body, owner
+    stays = any(not isinstance(stmt, (ast.Import, ast.ImportFrom, ast.If)) for stmt in body)
     for stmt in body:
         if not isinstance(stmt, _Function):
+            alone = stmt if stays and isinstance(stmt, ast.If) and _only_asks(stmt) else None
             for suite in nested_suites(stmt):
-                yield from _suites_with_imports(suite)
+                yield from _suites_with_imports(suite, alone)
+
+
+def _only_asks(stmt: ast.If) -> bool:
+    """Has an `if` no other branch, and does its test read nothing but an attribute?"""
+    test = stmt.test.operand if isinstance(stmt.test, ast.UnaryOp) else stmt.test
+    while isinstance(test, ast.Attribute):
+        test = test.value
+        if isinstance(test, ast.Name):
+            return not stmt.orelse
+    return False
 
 
 def _line_starts(text: str) -> list[int]:
@@ -173,17 +188,33 @@ class _Shrinker:
         self.gone = gone
         self.starts = _line_starts(text)
 
-    def suite(self, body: list[ast.stmt], top: bool) -> Iterator[Edit]:
-        """The edits for one suite; `top`: it may be empty afterwards."""
+    def suite(self, body: list[ast.stmt], owner: ast.If | None, top: bool) -> Iterator[Edit]:
+        """The edits for one suite; `top`: it may be empty afterwards. Else `owner`, if any, goes with it."""
         edits = {id(s): self._shrunk(s) for s in body if isinstance(s, (ast.Import, ast.ImportFrom))}
         emptied = not top and all((edit := edits.get(id(s))) is not None and not edit.text for s in body)
         if emptied:
             start, _ = self._span(body[0])
+            whole = self._lines_of(owner) if owner is not None else None
+            if whole is not None:
+                yield whole
+                return
             if all(s.lineno == body[0].lineno for s in body):
                 yield Edit(start, self._span(body[-1])[1], "pass")
                 return
             edits[id(body[0])] = Edit(*self._span(body[0]), "pass")
         yield from self._joined([edit for s in body if (edit := edits.get(id(s))) is not None])
+
+    def _lines_of(self, stmt: ast.stmt) -> Edit | None:
+        """Takes a statement away with its lines, if nothing else stands on them, no comment either."""
+        assert stmt.end_lineno is not None
+        first, last = self.starts[stmt.lineno - 1], min(self.starts[stmt.end_lineno], len(self.text))
+        start, end = self._span(stmt)
+        before = self.text[first:start].strip()
+        return (
+            None
+            if before or "#" in self.text[start:last] or self.text[end:last].strip()
+            else Edit(first, last, "")
+        )
 
     def _joined(self, edits: list[Edit]) -> Iterator[Edit]:
         """The edits, with those of neighbours on one line, which share the semicolon between them, made one."""
