@@ -375,6 +375,11 @@ class Context:
         kin = [_package(h) in sys.stdlib_module_names for h in heads]
         if package in sys.stdlib_module_names:
             if any(kin):
+                behind = _behind(
+                    package, [(s, h) for s, h, near in zip(sites, heads, kin, strict=True) if near]
+                )
+                if behind is not None and words[0] == "import":
+                    return Edit(behind, behind, f"{line}{newline}")
                 end = max(s.end for s, near in zip(sites, kin, strict=True) if near)
                 if text.startswith(("\n", "\r"), end):
                     # Before what is added at the start of the next line.
@@ -417,6 +422,20 @@ class Context:
         if name not in self._bound:
             self._bound[name] = self.flow.bindings(name)
         return self._bound[name]
+
+
+def _behind(package: str, sites: list[tuple[ImportSite, str]]) -> int | None:
+    """Where `import package` comes among imports that are sorted as most tools sort them: before the first
+    `import` that comes behind it in the alphabet, or before the first `from`; None where they aren't sorted so."""
+    plain = [(s, h.split()[1]) for s, h in sites if h.startswith("import ")]
+    others = [s for s, h in sites if h.startswith("from ")]
+    names = [name for _, name in plain]
+    if names != sorted(names) or any("," in name for name in names):
+        return None
+    if plain and others and plain[-1][0].start > others[0].start:
+        return None
+    later = next((s.start for s, name in plain if name > package), None)
+    return later if later is not None else (others[0].start if others else None)
 
 
 def _package(statement: str) -> str:

@@ -108,10 +108,13 @@ def names_cuda(node: cst.BaseExpression) -> bool:
 
 
 class DeviceType:
-    """The type of the selected device, for a place where the CPU has to be left out."""
+    """The type of the device at work, for a place where the CPU has to be left out: that of the device which
+    `enabled` asks about (`enabled=device.type != "cpu"`), else of the selected one."""
 
-    def __init__(self, fix: FixBuilder) -> None:
-        text = fix.device_type()
+    def __init__(self, fix: FixBuilder, enabled: cst.BaseExpression | None = None) -> None:
+        asked = asked_type(enabled, fix.ctx) if enabled is not None else None
+        self.is_asked = asked is not None
+        text = asked if asked is not None else fix.device_type()
         self.text = text
         self.is_accelerator = f'{text} != "cpu"'
         """A condition: is it another device than the CPU?"""
@@ -122,13 +125,46 @@ class DeviceType:
             self.is_accelerator = fix.is_available()
 
 
+def asked_type(enabled: cst.BaseExpression, ctx: Context) -> str | None:
+    """`x.type`, as source, where `enabled` is true only with `x.type != "cpu"`, itself or by a variable."""
+    match enabled:
+        case cst.BooleanOperation(operator=cst.And()):
+            return asked_type(enabled.left, ctx) or asked_type(enabled.right, ctx)
+        case cst.Name(name):
+            bound = _only_value(name, ctx)
+            return None if bound is None or isinstance(bound, cst.Name) else asked_type(bound, ctx)
+        case cst.Comparison(
+            left=cst.Attribute(value=cst.Name() | cst.Attribute() as owner, attr=cst.Name("type")) as kind,
+            comparisons=[
+                cst.ComparisonTarget(operator=cst.NotEqual(), comparator=cst.SimpleString() as text)
+            ],
+        ) if text.raw_value == "cpu":
+            if isinstance(owner, cst.Name):
+                found = ctx.bindings_of(owner.value)
+                return ctx.code(kind) if found is not None and len(found[1]) == 1 else None
+            return (
+                ctx.code(kind) if isinstance(owner.value, cst.Name) and owner.value.value == "self" else None
+            )
+        case _:
+            return None
+
+
+def _only_value(name: str, ctx: Context) -> cst.BaseExpression | None:
+    """What a variable of this function, or of the module, is bound to, where that is one thing."""
+    found = ctx.bindings_of(name)
+    if found is None or len(found[1]) != 1:
+        return None
+    binding = found[1][0]
+    return binding.value() if binding.kind == "assign" and binding.value is not None else None
+
+
 def enabled_off_cpu(
     fix: FixBuilder, node: cst.Call, enabled: cst.BaseExpression | None, kind: DeviceType
 ) -> str:
     """What `enabled` has to be so that nothing is switched on without an accelerator; "" for the default."""
     ctx = fix.ctx
     code = fix.code(enabled) if enabled is not None else "True"
-    if code == "False" or (enabled is not None and ctx.value(enabled).kind is Kind.FLAG):
+    if code == "False" or kind.is_asked or (enabled is not None and ctx.value(enabled).kind is Kind.FLAG):
         return code
     if is_guarded(ctx, node):
         return "" if code == "True" else code

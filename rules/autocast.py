@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import libcst as cst
@@ -40,8 +41,9 @@ class CudaAutocast(Rule):
     CUDA. `torch.autocast(device.type)` means whichever device is there.
 
     The CPU is left as it was: there, `torch.autocast("cpu")` would switch bfloat16 on where nothing was
-    switched on before. A `with` gets an empty context instead, so that not even an autocast region around it,
-    made for the CPU, is changed.
+    switched on before. In a program of its own `enabled=` keeps it off. What others import may be called
+    within an autocast region that was made for the CPU: there a `with` gets an empty context instead, which leaves
+    such a region alone.
     """
 
     code = "UC310"
@@ -50,7 +52,8 @@ class CudaAutocast(Rule):
     category = Category.OPTIONAL
     effort = 1
     fix_safety = (
-        "Safe in a `with`, and in `enter_context()`: the same with CUDA, nothing without an accelerator. float16, "
+        "Safe in a `with`, and in `enter_context()`: the same with CUDA, nothing without an accelerator. Where "
+        '`enabled` asks about a device (`device.type != "cpu"`), that is the device meant. float16, '
         "which `torch.cuda.amp.autocast` takes by default, is written out, because other devices may take bfloat16. "
         "Unsafe for a decorator, and for a context that is kept or returned: these get "
         "`enabled=` instead, which switches off a region around them that was made for the CPU; a decorator looks "
@@ -69,6 +72,26 @@ class CudaAutocast(Rule):
             '    with torch.autocast(device.type, dtype=torch.float16) if device.type != "cpu" '
             "else contextlib.nullcontext():\n        return model(x)\n",
             run="predict(torch.nn.Linear(2, 2), torch.ones(1, 2)).dtype",
+        ),
+        Bad(
+            "import torch\n\n\ndef main(model, x, amp=True):\n    with torch.cuda.amp.autocast(enabled=amp):\n"
+            "        y = model(x)\n    return y\n\n\nif __name__ == '__main__':\n    main()\n",
+            f"import torch\n\n\ndef main(model, x, amp=True):\n    device = {_SELECT}\n"
+            '    with torch.autocast(device.type, dtype=torch.float16, enabled=amp and device.type != "cpu"):\n'
+            "        y = model(x)\n    return y\n\n\nif __name__ == '__main__':\n    main()\n",
+            run="main(torch.nn.Linear(2, 2), torch.ones(1, 2)).dtype",
+            id="program",
+        ),
+        Bad(
+            "import torch\n\n\ndef main(model, x, device):\n    half = device.type != 'cpu'\n"
+            "    with torch.cuda.amp.autocast(half):\n        y = model(x.to(device))\n    return y\n\n\n"
+            "if __name__ == '__main__':\n    main()\n",
+            "import torch\n\n\ndef main(model, x, device):\n    half = device.type != 'cpu'\n"
+            "    with torch.autocast(device.type, dtype=torch.float16, enabled=half):\n        y = model(x.to(device))\n"
+            "    return y\n\n\nif __name__ == '__main__':\n    main()\n",
+            run="main(torch.nn.Linear(2, 2), torch.ones(1, 2), "
+            "torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device('cpu')).dtype",
+            id="device-asked-about",
         ),
         Bad(
             "from contextlib import nullcontext\n\nimport torch\n\n"
@@ -346,9 +369,13 @@ class CudaAutocast(Rule):
         behind: list[str],
     ) -> None:
         ctx = fix.ctx
-        kind = DeviceType(fix)
-        apart = _is_context(node, ctx) and not is_guarded(ctx, node)
-        if apart or is_guarded(ctx, node):
+        kind = DeviceType(fix, enabled)
+        context = _is_context(node, ctx)
+        alone = context and _is_program(ctx)
+        apart = context and not alone and not is_guarded(ctx, node)
+        if alone:
+            switch = enabled_off_cpu(fix, node, enabled, kind)
+        elif apart or is_guarded(ctx, node):
             switch = fix.code(enabled) if enabled is not None else ""
             switch = "" if switch == "True" else switch
         else:
@@ -360,6 +387,16 @@ class CudaAutocast(Rule):
         if apart:
             call = f"{call} if {kind.is_accelerator} else {_null(fix)}"
         fix.replace(node, call)
+
+
+_AROUND = re.compile(
+    r"""autocast\(\s*(?:device_type\s*=\s*)?["']cpu|\bcpu\.amp\b|\b(?:accelerate|lightning\w*|fabric)\b"""
+)
+
+
+def _is_program(ctx: Context) -> bool:
+    """Is the file a program of its own, in which nothing makes a region of the CPU around others?"""
+    return ctx.index.main_guard and not _AROUND.search(ctx.index.text)
 
 
 def _null(fix: FixBuilder) -> str:

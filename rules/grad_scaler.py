@@ -322,8 +322,9 @@ class CudaGradScaler(Rule):
     ) -> None:
         if at_import(fix.ctx):
             fix.unsafe()
-        kind = DeviceType(fix)
-        switch = enabled_off_cpu(fix, node, enabled.value if enabled is not None else None, kind)
+        switch_off = enabled.value if enabled is not None else None
+        kind = DeviceType(fix, switch_off)
+        switch = enabled_off_cpu(fix, node, switch_off, kind)
         instead: dict[cst.Arg, str] = {}
         first = last = ""
         if device is not None:

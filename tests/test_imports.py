@@ -183,3 +183,21 @@ def test_no_fix_where_torch_is_something_else() -> None:
     assert fix_text(code, unsafe=True).text == code
     code = "def f(m, torch):\n    return m.to('cuda')\n"
     assert fix_text(code, unsafe=True).text == code
+
+
+ORDERS = [
+    # (imports of the standard library, where contextlib comes among them)
+    ("import argparse\nimport os\nfrom pathlib import Path\n", "import argparse\nimport contextlib\nimport os\nfrom pathlib import Path\n"),
+    ("import argparse\nfrom pathlib import Path\n", "import argparse\nimport contextlib\nfrom pathlib import Path\n"),
+    ("from pathlib import Path\n", "import contextlib\nfrom pathlib import Path\n"),
+    ("import argparse\n", "import argparse\nimport contextlib\n"),
+    ("import os\nimport argparse\n", "import os\nimport argparse\nimport contextlib\n"),
+    ("from pathlib import Path\nimport os\n", "from pathlib import Path\nimport os\nimport contextlib\n"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("imports", "sorted_in"), ORDERS)
+def test_a_new_import_keeps_the_order(imports: str, sorted_in: str) -> None:
+    rest = "\nimport torch\n\n\ndef f(x):\n    with torch.cuda.amp.autocast():\n        return x\n"
+    fixed = fix_text(imports + rest, Options(torch_floor=(2, 6))).text
+    assert fixed.startswith(sorted_in + "\nimport torch\n")
