@@ -151,6 +151,18 @@ def device_module(fix: FixBuilder) -> str:
     return f"{fix.name('torch')}.get_device_module()"
 
 
+def stand_in(node: cst.Call) -> str | None:
+    """The parameters of a lambda that stands in for what `node` calls: for no argument, one, or keywords only. None for
+    others, and where an argument is a call, which may fail on a device that has no use for its value."""
+    if not node.args:
+        return ""
+    if any(a.star or isinstance(a.value, cst.Call) for a in node.args):
+        return None
+    if all(a.keyword is not None for a in node.args):
+        return " **_"
+    return " _" if len(node.args) == 1 else None
+
+
 _CONSTANTS = frozenset(("0", "None", "{}", "[]", '""'))
 
 
@@ -172,16 +184,13 @@ def on_module(
     test = f'hasattr({module}, "{member}")'
     if everywhere and is_guarded(fix.ctx, node):
         test = ""
-    if (
-        test
-        and arguments is None
-        and not node.args
-        and otherwise in _CONSTANTS
-        and own_line(fix.ctx, node) is None
-    ):
-        _refuse_self_documenting(fix, node)
-        fix.replace(node, f'getattr({module}, "{member}", lambda: {otherwise})()')
-        return
+    if test and otherwise in _CONSTANTS and own_line(fix.ctx, node) is None:
+        given = "".join(fix.code(a) for a in node.args) if arguments is None else arguments
+        takes = stand_in(node) if given else ""
+        if takes is not None and not set(given) & set("\n#"):
+            _refuse_self_documenting(fix, node)
+            fix.replace(node, f'getattr({module}, "{member}", lambda{takes}: {otherwise})({given})')
+            return
     guard_rename(fix, node, f"{module}.{member}", otherwise, arguments=arguments, test=test)
 
 

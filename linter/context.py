@@ -16,7 +16,15 @@ from uncuda.devices import Devices
 from uncuda.findings import Category, Edit, Outcome, Target, TorchVersion
 from uncuda.fixes.builder import CannotFix, FixBuilder, PendingFix, TooOld
 from uncuda.flow import Flow, Value
-from uncuda.guards import Guard, Surroundings, asks_by_name, guard_of, is_fallback, is_for_types
+from uncuda.guards import (
+    Guard,
+    Surroundings,
+    asks_by_name,
+    guard_of,
+    imported_in_branch,
+    is_fallback,
+    is_for_types,
+)
 from uncuda.others import own_branches
 from uncuda.source import Lines
 from uncuda.walk import children, walk
@@ -282,6 +290,7 @@ class Context:
         stays = (self.owner is not None and asks_by_name(path)) or is_fallback(path, self.code)
         if stays:
             category = Category.POTENTIAL
+        stays = stays or _wants_cuda(path)
         if fix is not None and not cuda_side and not stays and not self.in_script():
             builder = FixBuilder(self, node, title or rule.summary())
             mark = self.devices.mark()
@@ -422,6 +431,14 @@ class Context:
         if name not in self._bound:
             self._bound[name] = self.flow.bindings(name)
         return self._bound[name]
+
+
+def _wants_cuda(path: list[cst.CSTNode]) -> bool:
+    """Is the end of a path in a branch that works with a package which is for CUDA only?"""
+    from uncuda.rules.knowledge import package
+
+    found = (package(name) for name in imported_in_branch(path))
+    return any(entry is not None and entry.cuda_only == "yes" for entry in found)
 
 
 def _behind(package: str, sites: list[tuple[ImportSite, str]]) -> int | None:

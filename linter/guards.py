@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import libcst as cst
 
-from uncuda.bindings import Expression
+from uncuda.bindings import Expression, dotted
 from uncuda.flow import CUDA_FLAG, Flow, Kind, Value, Which
 
 
@@ -235,6 +235,22 @@ def is_fallback(path: Sequence[cst.CSTNode], code: Callable[[cst.CSTNode], str])
 def _asks_for_newer(node: cst.If, code: Callable[[cst.CSTNode], str]) -> bool:
     """Is this `if hasattr(torch.amp, "GradScaler"):` or kin, with the portable way below?"""
     return "hasattr(torch" in code(node.test) and _PORTABLE.search(code(node.body)) is not None
+
+
+def imported_in_branch(path: Sequence[cst.CSTNode]) -> Iterator[str]:
+    """The modules that the `if` branches around the end of a path import before it."""
+    for depth, (above, below) in enumerate(pairwise(path)):
+        if isinstance(above, cst.IndentedBlock) and depth and isinstance(path[depth - 1], cst.If):
+            for stmt in above.body:
+                if stmt is below:
+                    break
+                for small in stmt.body if isinstance(stmt, cst.SimpleStatementLine) else ():
+                    if isinstance(small, cst.Import):
+                        yield from (dotted(alias.name) or "" for alias in small.names)
+                    elif (
+                        isinstance(small, cst.ImportFrom) and small.module is not None and not small.relative
+                    ):
+                        yield dotted(small.module) or ""
 
 
 _AVAILABILITY = frozenset({"torch.cuda.is_available", "torch.accelerator.is_available"})

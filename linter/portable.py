@@ -37,7 +37,9 @@ def mentions_cuda(nodes: Iterable[cst.CSTNode], ctx: Context, ignore: Iterable[s
                 if _WORDS.search(node.attr.value):
                     return True
             elif isinstance(node, (cst.SimpleString, cst.FormattedStringText)):
-                if re.search(r"\bcuda\b|nccl|nvidia-smi|CUDA_", node.value) and not _is_message(node, top):
+                if re.search(r"\bcuda\b|nccl|nvidia-smi|CUDA_|\w-gpu\b", node.value) and not _is_message(
+                    node, top
+                ):
                     return True
     return False
 

@@ -8,7 +8,7 @@ import libcst as cst
 
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder, Replace
-from uncuda.fixes.statements import device_module
+from uncuda.fixes.statements import device_module, stand_in
 from uncuda.flow import argument, device_text, indexed_cuda_text
 
 _PREFIX = "torch.cuda."
@@ -138,8 +138,9 @@ def module_says(fix: FixBuilder, node: cst.Call, member: str) -> None:
     given = ", ".join(fix.code(a).strip().rstrip(",").rstrip() for a in node.args)
     if "\n" in given or "#" in given:
         raise CannotFix("arguments on several lines")
-    if not given:
-        fix.replace(node, f'getattr({module}, "{member}", lambda: False)()')
+    takes = stand_in(node)
+    if takes is not None:
+        fix.replace(node, f'getattr({module}, "{member}", lambda{takes}: False)({given})')
         return
     text = f'hasattr({module}, "{member}") and {module}.{member}({given})'
     parent = fix.ctx.parent

@@ -316,9 +316,8 @@ class CudaBf16Check(Rule):
         Bad(
             "import torch\n\nok = torch.cuda.is_available() and "
             "torch.cuda.is_bf16_supported(including_emulation=False)\n",
-            "import torch\n\nok = torch.cuda.is_available() and hasattr(torch.get_device_module(), "
-            '"is_bf16_supported")'
-            " and torch.get_device_module().is_bf16_supported(including_emulation=False)\n",
+            "import torch\n\nok = torch.cuda.is_available() and getattr(torch.get_device_module(), "
+            '"is_bf16_supported", lambda **_: False)(including_emulation=False)\n',
             run="ok",
             id="and",
         ),

@@ -110,6 +110,12 @@ class CudaDeviceObject(Rule):
             id="or",
         ),
         Bad("import torch\n\ndevice = torch.device('cuda')\n", None, floor=(2, 5), id="floor"),
+        Bad(
+            "import torch\n\n\ndef load(engine, device):\n    if engine:\n        import tensorrt\n\n"
+            "        device = torch.device('cuda:0')\n    return device\n",
+            None,
+            id="engine-for-cuda",
+        ),
     )
     good = (
         Good('import torch\n\ndevice = torch.device("cpu")\n'),

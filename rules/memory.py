@@ -118,8 +118,7 @@ class CudaMemoryFigure(Rule):
         Bad(
             "import torch\n\n\ndef peak(device):\n    return torch.cuda.max_memory_reserved(device) / 1e9\n",
             "import torch\n\n\ndef peak(device):\n    return "
-            "(torch.get_device_module().max_memory_reserved(device) "
-            'if hasattr(torch.get_device_module(), "max_memory_reserved") else 0) / 1e9\n',
+            'getattr(torch.get_device_module(), "max_memory_reserved", lambda _: 0)(device) / 1e9\n',
             run='peak("cpu"), peak(0)',
             floor=(2, 9),
             id="argument",
@@ -137,8 +136,7 @@ class CudaMemoryFigure(Rule):
             "import torch\n\n\ndef start():\n    if hasattr(torch.get_device_module(), "
             '"reset_peak_memory_stats"):\n'
             "        torch.get_device_module().reset_peak_memory_stats(1)\n"
-            "    return torch.get_device_module().memory_reserved() "
-            'if hasattr(torch.get_device_module(), "memory_reserved") else 0\n',
+            '    return getattr(torch.get_device_module(), "memory_reserved", lambda: 0)()\n',
             count=2,
             run="start()",
             id="old-names",
@@ -151,8 +149,7 @@ class CudaMemoryFigure(Rule):
         ),
         Bad(
             "import torch\n\nprint(torch.cuda.memory_summary(abbreviated=True))\n",
-            "import torch\n\nprint(torch.get_device_module().memory_summary(abbreviated=True) "
-            'if hasattr(torch.get_device_module(), "memory_summary") else "")\n',
+            'import torch\n\nprint(getattr(torch.get_device_module(), "memory_summary", lambda **_: "")(abbreviated=True))\n',
             run="None",
             id="summary",
         ),

@@ -6,6 +6,7 @@ import re
 
 import libcst as cst
 
+from uncuda.bindings import dotted
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.flow import Kind, Value, argument
@@ -80,6 +81,14 @@ class CudaCall(Rule):
             Applicability.UNSAFE,
             count=2,
             id="variable",
+        ),
+        Bad(
+            "import torch\n\n\ndef f(x: torch.Tensor, device=None):\n    return x.cuda(device)\n",
+            f"import torch\n\n\ndef f(x: torch.Tensor, device=None):\n    accelerator = {_DEVICE}\n"
+            "    return x.to(accelerator if device is None else device)\n",
+            Applicability.UNSAFE,
+            run="f(torch.ones(2))",
+            id="none-by-default",
         ),
         Bad(
             "class Wrapper:\n    def cuda(self):\n        self.model.cuda()\n        return self\n",
@@ -178,13 +187,22 @@ def _argument_device(fix: FixBuilder, given: cst.BaseExpression | None) -> str:
     fix.unsafe()
     last = last_word(given)
     if names_device(last) and not _INDEX.search(last):
-        return fix.code(given)
+        code = fix.code(given)
+        return f"{fix.device()} if {code} is None else {code}" if _defaults_to_none(given, ctx) else code
     if _INDEX.search(last):
         return fix.device_with_index(fix.code(given))
     raise CannotFix("the device argument may be None, an index or a device")
 
 
 _INDEX = re.compile(r"(?:^|_)(?:rank|gpus?|ordinal|idx|index|i|id)\Z", re.I)
+
+
+def _defaults_to_none(node: cst.BaseExpression, ctx: Context) -> bool:
+    """Is this a parameter that is None unless the caller says otherwise?"""
+    found = ctx.bindings_of(node.value) if isinstance(node, cst.Name) else None
+    return found is not None and any(
+        b.kind == "param" and b.value is not None and dotted(b.value()) == "None" for b in found[1]
+    )
 
 
 def _can_move(receiver: cst.BaseExpression, ctx: Context) -> bool:

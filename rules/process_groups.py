@@ -242,6 +242,15 @@ class NcclBackend(Rule):
             id="device-id",
         ),
         Bad(
+            "import torch\nimport torch.distributed as dist\n\n\ndef setup(rank):\n"
+            '    device = torch.device("cuda", rank)\n    dist.init_process_group(device_id=device)\n',
+            "import torch\nimport torch.distributed as dist\n\n\ndef setup(rank):\n"
+            '    device = torch.device("cuda", rank)\n'
+            '    dist.init_process_group(device_id=device if device.type != "cpu" else None)\n',
+            Applicability.UNSAFE,
+            id="chosen-device-id",
+        ),
+        Bad(
             "import os\nimport torch\n\ncfg = dict(backend=os.environ.get('DIST_BACKEND', 'nccl'))\n",
             f"import os\nimport torch\n\ndevice = {_SELECT}\n"
             "cfg = dict(backend=os.environ.get('DIST_BACKEND', torch.distributed.get_default_backend_for_device(device)))\n",
@@ -390,9 +399,12 @@ class NcclBackend(Rule):
         if last_word(node.func) != "init_process_group":
             return
         given = argument(node, "device_id")
-        if given is None or ctx.is_claimed(given.value) or literal_device(given.value, ctx) is None:
+        if given is None or ctx.is_claimed(given.value):
             return
         value = given.value
+        if literal_device(value, ctx) is None:
+            self._chosen_device(node, value, ctx)
+            return
         ctx.report(
             self,
             value,
@@ -401,6 +413,32 @@ class NcclBackend(Rule):
             claims=(value,),
             fix=lambda fix: self._device_id(fix, value),
             title="Bind the process group to the device that is there",
+        )
+
+    def _chosen_device(self, node: cst.Call, value: cst.BaseExpression, ctx: Context) -> None:
+        """A device that is the CPU where there is no accelerator: torch refuses that as `device_id`."""
+        if not isinstance(value, (cst.Name, cst.Attribute)) or is_guarded(ctx, node):
+            return
+        known = ctx.value(value)
+        if known.kind is not Kind.DEVICE or known.which not in (
+            Which.CUDA,
+            Which.CUDA_OR_CPU,
+            Which.SELECTED,
+        ):
+            return
+
+        def omit(fix: FixBuilder) -> None:
+            fix.unsafe()
+            code = fix.code(value)
+            fix.replace(value, f'{code} if {code}.type != "cpu" else None')
+
+        ctx.report(
+            self,
+            value,
+            "`device_id` raises for the CPU",
+            symbol='torch.distributed.init_process_group(device_id="cuda:N")',
+            fix=omit,
+            title="Name the device only where it isn't the CPU",
         )
 
     def _device_id(self, fix: FixBuilder, value: cst.BaseExpression) -> None:
