@@ -19,6 +19,8 @@ MODULE_FLOOR: TorchVersion = (2, 4)
 
 _HELD = (Guard.CUDA, Guard.ACCELERATOR, Guard.SKIPPED_TEST)
 _CATCH_ALL = frozenset({"Exception", "BaseException"})
+_WITHOUT_CUDA = _CATCH_ALL | {"AssertionError", "AttributeError", "RuntimeError"}
+"""What handlers name that deal with a machine without CUDA (torch 2.13.0: builds with and without it)."""
 
 
 def is_guarded(ctx: Context, node: cst.CSTNode) -> bool:
@@ -64,14 +66,12 @@ def caught(ctx: Context, node: cst.CSTNode) -> frozenset[str]:
 def keeps_raising(fix: FixBuilder, node: cst.CSTNode, error: str) -> bool:
     """Is `node` in a try that handles its failure without CUDA? Then the new call must go on failing there.
 
-    It fails with `error`; a handler that wouldn't catch that lowers the fix to unsafe.
+    It fails with `error`. Raises CannotFix where no handler would catch that.
     """
-    names = caught(fix.ctx, node)
-    if not names:
-        return False
-    if not names & (_CATCH_ALL | {error}):
-        fix.unsafe()
-    return True
+    names = caught(fix.ctx, node) & _WITHOUT_CUDA
+    if names and not names & (_CATCH_ALL | {error}):
+        raise CannotFix(f"the handlers around it wouldn't catch {error}")
+    return bool(names)
 
 
 def guard_call(

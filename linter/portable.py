@@ -15,6 +15,8 @@ from uncuda.walk import children, is_text_statement, walk
 _WORDS = re.compile(
     r"cuda|cudnn|nccl|nvtx|nvml|nvidia|triton|apex|flash_attn|xformers|tensorrt|cupy|bitsandbytes", re.I
 )
+_KERNELS = re.compile(r"(?:\A|\.)\w*(?:_ext|_extension|_kernels?|\b_C)(?:\.|\Z)")
+"""Modules that are built for CUDA, as their names tell."""
 # Among these are flags that do no harm on any device: a guard around them needs no second look.
 _BACKENDS = ("torch.backends.cudnn.", "torch.backends.cuda.")
 
@@ -85,7 +87,7 @@ def _stands_for_cuda(name: str, ctx: Context) -> bool:
     """A name imported from CUDA or bound to a part of it, or a function or class of this file that speaks of it."""
     target = ctx.index.aliases.get(name)
     if target is not None:
-        return bool(_WORDS.search(target))
+        return bool(_WORDS.search(target) or _KERNELS.search(target))
     span = ctx.index.functions.get(name)
     if span is not None:
         return bool(_WORDS.search(ctx.index.text[slice(*span)]))

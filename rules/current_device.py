@@ -29,9 +29,8 @@ class CudaCurrentDevice(Rule):
     triggers = (r"\bcuda\b",)
     effort = 1
     fix_safety = (
-        "Safe: the same int with CUDA; without an accelerator both raise. Unsafe in a `try` whose handlers "
-        "catch "
-        "AssertionError but not RuntimeError, which is what the new call raises."
+        "Safe: the same int with CUDA; without an accelerator both raise. Not offered in a `try` whose "
+        "handlers catch AssertionError but not RuntimeError, which is what the new call raises."
     )
     sources = ("torch 2.13.0, executed", "knowledge base: torch.cuda.current_device")
     bad = (
@@ -69,9 +68,7 @@ class CudaCurrentDevice(Rule):
         Bad(
             "import torch\n\ntry:\n    i = torch.cuda.current_device()\nexcept AssertionError:\n"
             "    i = None\n",
-            "import torch\n\ntry:\n    i = torch.accelerator.current_device_index()\n"
-            "except AssertionError:\n    i = None\n",
-            Applicability.UNSAFE,
+            None,
             id="caught",
         ),
         Bad("import torch\n\ni = torch.cuda.current_device()\n", None, floor=(2, 5), id="floor"),
@@ -129,9 +126,8 @@ class CudaSetDevice(Rule):
     fix_safety = (
         "Safe: the same device with CUDA; without an accelerator the call raised, and a statement of its "
         "own is "
-        "skipped now. In a `try` that handles the failure it goes on failing; unsafe where the handlers "
-        "wouldn't "
-        "catch RuntimeError. A literal without an index (it always raises) is left alone."
+        "skipped now. In a `try` that handles the failure it goes on failing; not offered where the handlers "
+        "wouldn't catch RuntimeError, which is what the new call raises. A literal without an index (it always raises) is left alone."
     )
     sources = ("torch 2.13.0, executed", "knowledge base: torch.cuda.set_device")
     bad = (

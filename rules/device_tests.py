@@ -455,6 +455,12 @@ class IsCuda(Rule):
             id="not",
         ),
         Bad(
+            "import torch\nimport fused_ext\n\n\ndef f(x):\n    if x.is_cuda:\n        return fused_ext.relu(x)\n"
+            "    return torch.relu(x)\n",
+            None,
+            id="kernel-in-branch",
+        ),
+        Bad(
             "import my_ops_ext\n\n\ndef f(x):\n    assert x.is_cuda\n    return my_ops_ext.run(x)\n",
             None,
             id="kernel",
@@ -486,6 +492,7 @@ class IsCuda(Rule):
         Good('print("x.is_cuda")\n', "prose"),
         Good('def f(x):\n    return x.device.type not in ("cpu", "meta")\n', "portable already"),
         Good("def f(x):\n    return x.is_cpu\n"),
+        Good('import fused_ext\n\n\ndef f(x):\n    return fused_ext.relu(x) if x.is_cpu else x\n'),
     )  # fmt: skip
 
     def visit_Attribute(self, node: cst.Attribute, ctx: Context) -> None:

@@ -123,6 +123,7 @@ class CudaCall(Rule):
         Good("import torch\n\nx = torch.ones(2)\nx.to(torch.accelerator.current_device_index())\n", "portable already"),
         Good('"""Call x.cuda() to move x."""\n# model.cuda()\n', "prose"),
         Good("import torch\n\nx = torch.ones(2)\nx.to(device)\n", "already portable"),
+        Good("import torch\n\n\ndef f(x, device=None):\n    return x.to(x.device if device is None else device)\n"),
         Good("from numba import cuda\n\nf.cuda(1, 2, 3, 4)\n", "no torch signature has four arguments"),
         Good("import torch\n\n\nclass Net(torch.nn.Module):\n    def cuda(self, device=None):\n        return self\n\n\n"
              "Net().cuda()\n", "the class overrides cuda()"),

@@ -243,11 +243,13 @@ class NcclBackend(Rule):
         ),
         Bad(
             "import torch\nimport torch.distributed as dist\n\n\ndef setup(rank):\n"
-            '    device = torch.device("cuda", rank)\n    dist.init_process_group(device_id=device)\n',
+            '    device = torch.device("cuda", rank)\n    dist.init_process_group("nccl", device_id=device)\n',
             "import torch\nimport torch.distributed as dist\n\n\ndef setup(rank):\n"
             '    device = torch.device("cuda", rank)\n'
-            '    dist.init_process_group(device_id=device if device.type != "cpu" else None)\n',
+            "    dist.init_process_group(dist.get_default_backend_for_device(device), "
+            'device_id=device if device.type != "cpu" else None)\n',
             Applicability.UNSAFE,
+            count=2,
             id="chosen-device-id",
         ),
         Bad(
@@ -267,6 +269,8 @@ class NcclBackend(Rule):
     good = (
         Good("import torch.distributed as dist\n\ndist.init_process_group('gloo')\n", "gloo runs everywhere"),
         Good("import torch.distributed as dist\n\ndist.init_process_group()\n", "torch chooses"),
+        Good("import torch.distributed as dist\n\n\ndef start(device=None):\n    dist.init_process_group(device_id=device)\n",
+             "may be None already"),
         Good("import torch.distributed as dist\n\ndist.init_process_group(dist.get_default_backend_for_device(device))\n"),
         Good('"""init_process_group("nccl") starts NCCL."""\n', "prose"),
         Good("print('nccl')\nlog.info(backend, 'nccl')\n", "shown, not used"),
@@ -387,7 +391,7 @@ class NcclBackend(Rule):
             raise CannotFix("a default is evaluated at import")
         text = string_value(node)
         if text is None or is_nccl(node, ctx):
-            fix.replace(node, default_backend(fix))
+            fix.replace(node, default_backend(fix, _device_beside(ctx)))
             return
         kind = fix.device_type()
         pairs = text.replace("cuda:nccl", f"{{{kind}}}:{{{default_backend(fix)}}}")
@@ -419,12 +423,7 @@ class NcclBackend(Rule):
         """A device that is the CPU where there is no accelerator: torch refuses that as `device_id`."""
         if not isinstance(value, (cst.Name, cst.Attribute)) or is_guarded(ctx, node):
             return
-        known = ctx.value(value)
-        if known.kind is not Kind.DEVICE or known.which not in (
-            Which.CUDA,
-            Which.CUDA_OR_CPU,
-            Which.SELECTED,
-        ):
+        if not _is_chosen(value, ctx):
             return
 
         def omit(fix: FixBuilder) -> None:
@@ -447,6 +446,21 @@ class NcclBackend(Rule):
         if index is None:
             raise CannotFix("device_id needs an index")
         fix.replace(value, f'{fix.device_with_index(index)} if {fix.device_type()} != "cpu" else None')
+
+
+def _is_chosen(node: cst.BaseExpression, ctx: Context) -> bool:
+    """Is this a torch.device, CUDA's or the accelerator's, so that it is the CPU at most where there is none?"""
+    known = ctx.value(node)
+    return known.kind is Kind.DEVICE and known.which in (Which.CUDA, Which.CUDA_OR_CPU, Which.SELECTED)
+
+
+def _device_beside(ctx: Context) -> str | None:
+    """The device that the call at hand binds its process group to, if that has a name (source text)."""
+    call = ctx.parent if isinstance(ctx.parent, cst.Call) else next(reversed(ctx.ancestors[:-1]), None)
+    given = argument(call, "device_id") if isinstance(call, cst.Call) else None
+    if given is None or not isinstance(given.value, (cst.Name, cst.Attribute)):
+        return None
+    return ctx.code(given.value) if _is_chosen(given.value, ctx) else None
 
 
 def _gloo_instead(table: Mapping[Target, Outcome]) -> dict[Target, Outcome]:

@@ -12,7 +12,7 @@ from uncuda.fixes.statements import guard_rename, keeps_raising
 from uncuda.fixes.styles import ACCELERATOR_FLOOR
 from uncuda.flow import argument
 from uncuda.rules._calls import cuda_function, index_argument, is_read, literal_device
-from uncuda.rules.base import Applicability, Bad, Good, Rule
+from uncuda.rules.base import Bad, Good, Rule
 
 _NAMES = frozenset({"synchronize"})
 
@@ -31,8 +31,8 @@ class CudaSynchronize(Rule):
     effort = 1
     fix_safety = (
         "Safe: the same call with CUDA; without an accelerator it raised, and is left out now. In a `try` "
-        "that "
-        "handles the failure it goes on failing; unsafe where the handlers wouldn't catch RuntimeError."
+        "that handles the failure it goes on failing; not offered where the handlers wouldn't catch "
+        "RuntimeError, which is what the new call raises."
     )
     sources = ("torch 2.13.0, executed", "knowledge base: torch.cuda.synchronize")
     bad = (
@@ -98,9 +98,7 @@ class CudaSynchronize(Rule):
             "import torch\n\n\ndef f():\n    try:\n        torch.cuda.synchronize()\n"
             "    except AssertionError:\n"
             "        pass\n",
-            "import torch\n\n\ndef f():\n    try:\n        torch.accelerator.synchronize()\n"
-            "    except AssertionError:\n        pass\n",
-            Applicability.UNSAFE,
+            None,
             id="caught",
         ),
         Bad("import torch\n\ntorch.cuda.synchronize()\n", None, floor=(2, 5), id="floor"),
