@@ -314,7 +314,7 @@ def _findings(text: str, options: Options, trees: Trees) -> list[Finding]:
     walker = _Walker(ctx)
     found: list[Finding] = []
     try:
-        names = Names(catalogue.triggers, catalogue.bits)
+        names = Names(catalogue.triggers, catalogue.bits, catalogue.triggers.imported(text))
         for island in Islands(text, tree, lines, index, names).around(hits):
             if any(rules & wanted for rules in island.rules):
                 refuse_long_statement(island.end - island.start, lines.position(island.start)[0])

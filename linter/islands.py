@@ -40,9 +40,13 @@ class Island:
 class Names:
     """Names that stand for something whose own name holds a trigger (`from torch.cuda import synchronize as wait`)."""
 
-    def __init__(self, triggers: Triggers, bits: dict[str, int]) -> None:
+    def __init__(
+        self, triggers: Triggers, bits: dict[str, int], imported: frozenset[str] = frozenset()
+    ) -> None:
+        """`imported`: the modules that triggers ask for and the file imports."""
         self.triggers = triggers
         self.bits = bits
+        self.imported = imported
 
     def hits(
         self, bound: Iterable[Binding], text: str, start: int, end: int, known: dict[str, int] | None = None
@@ -73,13 +77,13 @@ class Names:
         text = "".join(f"{target}(\n" for _, target in named)
         told = [0] * len(named)
         starts = [0, *accumulate(len(target) + 2 for _, target in named)]
-        for at, trigger in self.triggers.positions(text):
+        for at, trigger in self.triggers.positions(text, self.imported):
             told[bisect_right(starts, at) - 1] |= self.bits[trigger]
         return told
 
     def _bits(self, text: str) -> int:
         told = 0
-        for trigger in self.triggers.within(text):
+        for _, trigger in self.triggers.positions(text, self.imported):
             told |= self.bits[trigger]
         return told
 

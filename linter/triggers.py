@@ -9,7 +9,7 @@ NAME|NAME` is text in a file that imports one of those modules.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -78,16 +78,17 @@ class Triggers:
         out.sort()
         return out
 
-    def positions(self, text: str) -> list[tuple[int, str]]:
-        """Where in a piece of text which of them stands, imports aside; what the file imports isn't asked."""
-        groups = (*self._plain, *self._conditional)
-        return [(at, literal.trigger) for at, literal in _literals(text, groups)]
+    def imported(self, text: str) -> frozenset[str]:
+        """The modules that some of them ask for and the text of a file imports."""
+        return frozenset(name for _, name in self._imports(text))
 
-    def within(self, text: str) -> set[str]:
-        """Which of them a piece of text holds."""
-        return {trigger for _, trigger in self.positions(text)}
+    def positions(self, text: str, imported: frozenset[str]) -> list[tuple[int, str]]:
+        """Where in a piece of the text of a file, which imports these modules, which of them stands, imports aside."""
+        out = [(at, literal.trigger) for at, literal in _literals(text, self._plain)]
+        out.extend(self._allowed(text, imported))
+        return out
 
-    def _allowed(self, text: str, imported: set[str]) -> Iterator[tuple[int, str]]:
+    def _allowed(self, text: str, imported: Set[str]) -> Iterator[tuple[int, str]]:
         """Where those stand that ask for a module, where the file imports that."""
         if not imported.isdisjoint(self._conditions):
             for at, literal in _literals(text, self._conditional):
