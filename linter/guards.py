@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import libcst as cst
 
-from uncuda.bindings import Expression, dotted
+from uncuda.bindings import Binding, Expression, Scope, dotted
 from uncuda.flow import CUDA_FLAG, Flow, Kind, Value, Which
 
 
@@ -306,11 +306,23 @@ def _asks(test: cst.BaseExpression, flow: Flow, depth: int = 0) -> bool:
             bound = found[1] if found is not None else []
         case cst.Attribute(value=cst.Name("self"), attr=cst.Name(name)) if flow.owner is not None:
             bound = flow.owner.attributes().get(name, [])
+        case cst.Attribute(value=cst.Name(owner), attr=cst.Name(name)):
+            bound = assigned_to(flow.scope, owner, name)
         case _:
             return False
     return bool(bound) and all(
         b.kind == "assign" and b.value is not None and _asks(b.value(), flow, depth + 1) for b in bound
     )
+
+
+def assigned_to(scope: Scope | None, owner: str, attribute: str) -> list[Binding]:
+    """The assignments to `owner.attribute` in the innermost scope that has `owner` (`args.cuda = …`)."""
+    while scope is not None:
+        found = scope.members.get(f"{owner}.{attribute}", [])
+        if found or owner in scope.bindings():
+            return found
+        scope = scope.parent
+    return []
 
 
 _SKIP_NAMES = (

@@ -6,6 +6,7 @@ import libcst as cst
 
 from uncuda.fixes.builder import FixBuilder
 from uncuda.fixes.styles import ACCELERATOR_FLOOR
+from uncuda.guards import surely_available
 from uncuda.rules._indexes import Index, index_of, joined
 
 
@@ -58,11 +59,9 @@ def selected_text(fix: FixBuilder, node: cst.BaseExpression, *, reuse: bool = Tr
         return here if index is None else joined(here, index)
     fix.needs(ACCELERATOR_FLOOR)
     spelling = fix.spelling()
-    if index is None:
-        return spelling.type
-    return spelling.guarded(
-        joined(f"{spelling.torch}.accelerator.current_accelerator().type", index), '"cpu"'
-    )
+    kind = f"{spelling.accelerator}.type"
+    text = kind if index is None else joined(kind, index)
+    return text if _is_there(fix, node) else spelling.guarded(text, '"cpu"')
 
 
 def selected_object(fix: FixBuilder, node: cst.BaseExpression, *, reuse: bool = True) -> str:
@@ -76,12 +75,19 @@ def selected_object(fix: FixBuilder, node: cst.BaseExpression, *, reuse: bool = 
         return object_for(fix, node)
     fix.needs(ACCELERATOR_FLOOR)
     spelling = fix.spelling()
+    kind = f"{spelling.accelerator}.type"
     if index is None:
-        return spelling.device
-    if index.is_int:
-        return spelling.indexed(index.text)
-    text = joined(f"{spelling.torch}.accelerator.current_accelerator().type", index)
-    return spelling.guarded(f"{spelling.torch}.device({text})", f'{spelling.torch}.device("cpu")')
+        device = spelling.accelerator
+    elif index.is_int:
+        device = f"{spelling.torch}.device({kind}, {index.text})"
+    else:
+        device = f"{spelling.torch}.device({joined(kind, index)})"
+    return device if _is_there(fix, node) else spelling.guarded(device, f'{spelling.torch}.device("cpu")')
+
+
+def _is_there(fix: FixBuilder, node: cst.CSTNode) -> bool:
+    """Is an accelerator there for certain where `node` is reached?"""
+    return surely_available(fix.ctx.parent_of(node)[1], node, fix.ctx.flow)
 
 
 def _in_scope_text(fix: FixBuilder, reuse: bool) -> str | None:

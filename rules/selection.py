@@ -8,8 +8,10 @@ from collections.abc import Iterator
 import libcst as cst
 
 from uncuda.context import Context
+from uncuda.findings import Target
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.flow import Kind, Value, argument, device_text, indexed_cuda_text, string_value
+from uncuda.guards import assigned_to
 from uncuda.others import among_others, handles_others, names_others
 from uncuda.portable import mentions_cuda, uses_own_module
 from uncuda.rules._calls import is_read, last_word
@@ -26,14 +28,17 @@ _THERE = frozenset(
 _ABOUT_CUDA = re.compile(r"cuda|nvidia", re.I)
 _FACT = re.compile(r"cuda_?(?:is_)?(?:un)?avail", re.I)
 _ROCM = re.compile(r"(?<![a-z])(?:hip|rocm)", re.I)
+_WISH = re.compile(r"(?:no|not|use|with|without|disable|enable|force|allow|want)?_?cuda\Z", re.I)
 _LEAVES = frozenset({"exit", "quit", "skip", "skipTest", "fail", "abort"})
 _SHOWS = re.compile(r"print|\A(?:info|debug|warning|warn|error|log|write|echo|append_row)\Z")
 _TYPE = "torch.accelerator.current_accelerator().type"
 _SELECT = (
     'torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")'
 )
+_FLOAT64 = re.compile(r"(?<!\bnp\.)(?<!\bnumpy\.)\b(?:float64|DoubleTensor)\b|\.double\b")
 _NO_FLOAT64 = (
-    "On a Mac the accelerator is MPS, where code that ran on the CPU before now meets missing float64."
+    "On a Mac the accelerator is MPS, where code that ran on the CPU before now meets missing float64: unsafe in a file "
+    "that works with it, unless the targets are chosen and MPS isn't among them."
 )
 
 
@@ -45,6 +50,29 @@ def availability_calls(test: cst.CSTNode, ctx: Context) -> list[cst.Call]:
 def _counts(test: cst.CSTNode, ctx: Context) -> list[cst.Call]:
     """The `torch.cuda.device_count()` calls in a condition."""
     return [n for n in walk(test) if isinstance(n, cst.Call) and ctx.qualified(n.func) == _COUNT]
+
+
+def _is_wish(node: cst.BaseExpression, ctx: Context) -> bool:
+    """Is this what somebody asked for on the command line (`args.no_cuda`, `not use_cuda`), and no question about the
+    machine? A wish for CUDA is one for the accelerator that is there."""
+    if isinstance(node, cst.UnaryOperation) and isinstance(node.operator, cst.Not):
+        return _is_wish(node.expression, ctx)
+    if not _WISH.match(last_word(node)):
+        return False
+    if isinstance(node, cst.Name):
+        found = ctx.bindings_of(node.value)
+        return found is not None and all(
+            b.kind == "param"
+            or (b.kind == "assign" and b.value is not None and isinstance(b.value(), cst.Attribute))
+            for b in found[1]
+        )
+    return (
+        isinstance(node, cst.Attribute)
+        and isinstance(node.value, cst.Name)
+        and node.value.value not in ("self", "cls")
+        and ctx.qualified(node) is None
+        and not assigned_to(ctx.scope, node.value.value, node.attr.value)
+    )
 
 
 def _literal(node: cst.BaseExpression, ctx: Context) -> Value | None:
@@ -71,6 +99,14 @@ def _accelerator(fix: FixBuilder, node: cst.BaseExpression, value: Value) -> str
 
 def _in_braces(index: str) -> str:
     return index if index.isdigit() else f"{{{index}}}"
+
+
+def _doubt_float64(fix: FixBuilder) -> None:
+    """A file that works with float64 runs on a Mac's CPU, and not on its MPS: unless nobody asks for that, a fix that
+    selects it wants a second look."""
+    targets = fix.ctx.options.targets
+    if (targets is None or Target.MPS in targets) and _FLOAT64.search(fix.ctx.index.text):
+        fix.unsafe()
 
 
 def _index(fix: FixBuilder, node: cst.BaseExpression, value: Value) -> str | None:
@@ -110,6 +146,8 @@ def _implied(test: cst.BaseExpression, want: bool, ctx: Context, depth: int = 0)
             bindings = found[1] if found is not None else []
         case cst.Attribute(value=cst.Name("self"), attr=cst.Name(name)) if ctx.owner is not None:
             bindings = ctx.owner.attributes().get(name, [])
+        case cst.Attribute(value=cst.Name(owner), attr=cst.Name(name)):
+            bindings = assigned_to(ctx.scope, owner, name)
         case _:
             return False
     return (
@@ -165,6 +203,15 @@ class CudaOrCpu(Rule):
             id="device",
         ),
         Bad(
+            'import torch\n\ndevice = torch.device("cuda" if torch.cuda.is_available() else "cpu")\n'
+            "grid = torch.linspace(0, 1, 5, dtype=torch.float64).to(device)\n",
+            f"import torch\n\ndevice = {_SELECT}\n"
+            "grid = torch.linspace(0, 1, 5, dtype=torch.float64).to(device)\n",
+            Applicability.UNSAFE,
+            run="grid",
+            id="float64",
+        ),
+        Bad(
             'import torch as th\n\ndevice = th.device("cuda:0" if th.cuda.is_available() else "cpu")\n',
             "import torch as th\n\ndevice = th.device(th.accelerator.current_accelerator().type, 0) "
             'if th.accelerator.is_available() else th.device("cpu")\n',
@@ -192,6 +239,16 @@ class CudaOrCpu(Rule):
             "device = torch.device(torch.accelerator.current_accelerator().type if use_cuda else 'cpu')\n",
             run="device",
             id="flag",
+        ),
+        Bad(
+            "import torch\n\n\ndef main(args):\n    args.cuda = not args.no_cuda and torch.cuda.is_available()\n"
+            "    device = torch.device('cuda' if args.cuda else 'cpu')\n    return device\n",
+            "import torch\n\n\ndef main(args):\n    args.cuda = not args.no_cuda and torch.cuda.is_available()\n"
+            "    device = torch.device(torch.accelerator.current_accelerator().type if args.cuda else 'cpu')\n"
+            "    return device\n",
+            setup="import types",
+            run="main(types.SimpleNamespace(no_cuda=False))",
+            id="attribute",
         ),
         Bad(
             'import torch\n\n\ndef main(args):\n    return "cpu" if not torch.cuda.is_available() else "cuda"\n',
@@ -265,6 +322,7 @@ class CudaOrCpu(Rule):
         Good('name = "cuda-12" if flag else "cpu-only"\n', "not devices"),
         Good('import torch\n\nif torch.accelerator.is_available():\n    dev = torch.accelerator.current_accelerator()\n'),
         Good('import torch\n\nn = 2 if torch.cuda.is_available() else 1\n', "UC202 tells this one"),
+        Good('import torch\n\ndev = "xpu" if args.xpu else "cpu"  # cuda\n', "another device's flag"),
         Good('cuda = fetch()\nx = cuda if cuda else None\n', "a name that happens to be cuda"),
     )  # fmt: skip
 
@@ -311,6 +369,7 @@ class CudaOrCpu(Rule):
         ctx = fix.ctx
         if any(device_text(n) is not None for n in walk(node.test)):
             raise CannotFix("the condition compares devices")
+        _doubt_float64(fix)
         calls = availability_calls(node.test, ctx)
         asks_only = len(calls) == 1 and calls[0] is node.test
         if outer is not None and asks_only and side is node.body and device_text(node.orelse) is not None:
@@ -361,6 +420,7 @@ class CudaOrCpu(Rule):
         ctx = fix.ctx
         if not _implied(node.test, suite is node.body, ctx):
             raise CannotFix("the device is chosen without CUDA too")
+        _doubt_float64(fix)
         asked = {id(call) for call in availability_calls(node.test, ctx)}
         if _asks_more(node.test, asked, ctx):
             raise CannotFix("the condition asks for CUDA in another way too")
@@ -400,7 +460,7 @@ def _asks_more(test: cst.BaseExpression, asked: set[int], ctx: Context) -> bool:
         return _asks_more(test.left, asked, ctx) or _asks_more(test.right, asked, ctx)
     if isinstance(test, cst.UnaryOperation):
         return _asks_more(test.expression, asked, ctx)
-    return mentions_cuda([test], ctx)
+    return not _is_wish(test, ctx) and mentions_cuda([test], ctx)
 
 
 def _assigned(suite: cst.BaseSuite, ctx: Context) -> Iterator[tuple[cst.BaseExpression, Value]]:
@@ -475,6 +535,12 @@ class CudaAvailable(Rule):
             "import torch\n\nuse_gpu = torch.accelerator.is_available()\n",
             Applicability.UNSAFE,
             id="stored",
+        ),
+        Bad(
+            "import torch\n\n\ndef main(args):\n    return not args.no_cuda and torch.cuda.is_available()\n",
+            "import torch\n\n\ndef main(args):\n    return not args.no_cuda and torch.accelerator.is_available()\n",
+            Applicability.UNSAFE,
+            id="wish",
         ),
         Bad(
             "import torch\n\n\ndef f(x):\n    if torch.cuda.is_available():\n        return my_cuda_kernel(x)\n    return x\n",
@@ -590,6 +656,7 @@ class CudaAvailable(Rule):
              "a mark for NVIDIA's profiler, which others don't miss"),
         Good("import torch\n\nwith torch.autograd.profiler.emit_nvtx(enabled=torch.cuda.is_available()):\n    x = 1\n"),
         Good("def f(torch):\n    return torch.cuda.is_available()\n", "torch is a parameter here"),
+        Good("def f(args):\n    return args.cuda and not args.no_cuda\n", "wishes alone"),
     )  # fmt: skip
 
     def visit_Call(self, node: cst.Call, ctx: Context) -> None:
@@ -629,8 +696,7 @@ class CudaAvailable(Rule):
                 raise CannotFix("the text is about CUDA")
         elif not self._pins(ctx) and not self._guards_portable(node, ctx):
             fix.unsafe()
-        if "float64" in ctx.index.text or ".double()" in ctx.index.text:
-            fix.unsafe()
+        _doubt_float64(fix)
         fix.replace(node, new)
 
     def visit_Attribute(self, node: cst.Attribute, ctx: Context) -> None:
@@ -682,9 +748,10 @@ class CudaAvailable(Rule):
             above, below = path[depth], path[depth + 1]
             if isinstance(above, (cst.BooleanOperation, cst.UnaryOperation)):
                 parts = [above.left, above.right] if isinstance(above, cst.BooleanOperation) else []
-                if any(_ROCM.search(ctx.code(p)) for p in parts if p is not below):
+                parts = [p for p in parts if p is not below]
+                if any(_ROCM.search(ctx.code(p)) for p in parts):
                     raise CannotFix("the condition tells NVIDIA from AMD")
-                if mentions_cuda([p for p in parts if p is not below], ctx):
+                if mentions_cuda([p for p in parts if not _is_wish(p, ctx)], ctx):
                     raise CannotFix("the condition asks for CUDA in another way too")
                 continue
             if isinstance(above, cst.Call) and last_word(above.func) == "bool":
