@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from functools import cached_property
@@ -29,7 +29,7 @@ class NotebookError(ValueError):
 
 @dataclass(frozen=True)
 class Cell:
-    """A code cell, `number` its place among all cells (from 1); 0 for something in the notebook's metadata.
+    """A code cell, `number` its place among all cells (from 1).
 
     `source` is what a reader sees, `code` the same with magics masked, in as many characters and lines; `start` is
     where both begin in the joined texts, `pieces` the texts of the JSON that the source is written in.
@@ -81,8 +81,6 @@ class Notebook:
         edits: list[tuple[int, int, str]] = []
         for cell, new in zip(self.cells, self._split(code), strict=True):
             if new != cell.code:
-                if not cell.number:
-                    raise NotebookError("a fix reaches into the metadata")
                 edits += self._edits(cell, _unmasked(cell, new))
         text = self.text
         for start, end, new in reversed(edits):
@@ -219,7 +217,7 @@ def read_notebook(text: str) -> Notebook | None:
         raise NotebookError("is not a notebook of format 4: it has no list of cells")
     if not _is_python(root):
         return None
-    found: list[tuple[int, tuple[Scalar, ...]]] = [(0, (entry,)) for entry in _metadata(root, text)]
+    found: list[tuple[int, tuple[Scalar, ...]]] = []
     for number, item in enumerate(listed.items, 1):
         if isinstance(item, Mapping) and _text(item, "cell_type") == "code" and _is_python_cell(item):
             pieces = tuple(scalars(item.get("source")))
@@ -238,7 +236,7 @@ def _joined(text: str, found: Sequence[tuple[int, tuple[Scalar, ...]]], mark: st
     at = 0
     for count, (number, pieces) in enumerate(found):
         source = "".join(piece.text for piece in pieces)
-        masked = _masked(source) if number else re.sub(r"[^\r\n]", "#", source)
+        masked = _masked(source)
         head = f"{mark}{count}\n"
         cells.append(Cell(number, source, masked, at + len(head), pieces))
         code.append(f"{head}{masked}\n")
@@ -278,14 +276,3 @@ def _is_python_cell(cell: Mapping) -> bool:
     """Editors let single cells be of another language."""
     told = _text(cell, "metadata", "vscode", "languageId") or _text(cell, "metadata", "language")
     return not told or _PYTHON.match(told) is not None
-
-
-_HOSTED = (("accelerator",), ("kaggle", "accelerator"))
-"""Where a notebook's metadata says which machine a hosted service starts it on."""
-
-
-def _metadata(root: Mapping, text: str) -> Iterator[Scalar]:
-    for keys in _HOSTED:
-        node = root.get("metadata", *keys)
-        if isinstance(node, Scalar) and node.text:
-            yield Scalar(text[node.start : node.end], node.start, node.end)

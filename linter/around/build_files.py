@@ -87,7 +87,9 @@ def read_makefile(text: str, path: str) -> Iterator[Item]:
 def _assignment(found: re.Match[str], handled: bool) -> Iterator[Item]:
     value = found["value"].strip()
     start = found.start("value")
-    program = value.split()[0].rpartition("/")[2] if value else ""
+    first = value.split()[0] if value else ""
+    # `profiles/ncu` is a directory of results, `/usr/local/cuda/bin/nvcc` a program.
+    program = first.rpartition("/")[2] if "/" not in first or "/bin/" in first else ""
     yield Variable(
         start=found.start("name"), end=found.end("name"), name=found["name"], value=value, handled=handled
     )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from uncuda.around.items import (
+    BuildCommand,
     Image,
     Index,
     Item,
@@ -44,6 +45,7 @@ _ADDRESS = re.compile(r"\w+://")
 _LONG = re.compile(r"--?([A-Za-z][\w.-]*)(?:=(.*))?\Z", re.S)
 _DOTTED = re.compile(r"\+{0,2}([A-Za-z_][\w.]*)=(.*)\Z", re.S)
 _VARIABLE = re.compile(r"([A-Za-z_]\w*)(?:=(.*))?\Z", re.S)
+_CMAKE = re.compile(r"-D(\w*CUDA)(?::BOOL)?=(1|(?i:on|true|yes|y))(?![\w.])")
 # A launcher's own comments: directives of the cluster's scheduler.
 _DIRECTIVE = re.compile(r"#(?:SBATCH|PBS|BSUB|FLUX:|\$)[ \t]+(?P<rest>[^\n]*)")
 
@@ -76,6 +78,7 @@ def items_of(command: Command) -> Iterator[Item]:
             value=value.text,
             handled=command.handled,
         )
+        yield from cmake_options(value, command.handled)
     words, handled = command.words, command.handled
     at = 0
     while at < len(words) and words[at].text in _WRAPPERS:
@@ -171,6 +174,15 @@ def _variable(word: Word, handled: bool) -> Iterator[Item]:
     name, _, value = word.text.partition("=")
     if _VARIABLE.match(name):
         yield Variable(start=word.start, end=word.start + len(name), name=name, value=value, handled=handled)
+        yield from cmake_options(word, handled)
+
+
+def cmake_options(word: Word, handled: bool) -> Iterator[Item]:
+    """Options of CMake that switch CUDA on, in a word or in what a variable holds: `-DGGML_CUDA=on`."""
+    for found in _CMAKE.finditer(word.text):
+        yield BuildCommand(
+            start=word.start, end=word.end, name="-D", arguments=(found[1], found[2]), handled=handled
+        )
 
 
 def _named(word: Word, value: str, handled: bool) -> Iterator[Item]:
@@ -352,6 +364,9 @@ def _slurm(words: Sequence[Word], handled: bool = False) -> Iterator[Item]:
 def _arguments(name: str, words: Sequence[Word], handled: bool) -> Iterator[Item]:
     """Options of a program that name a device, as settings: `--device cuda`, `trainer.accelerator=gpu`."""
     for number, word in enumerate(words[1:], 1):
+        if word.text.startswith("-D"):
+            yield from cmake_options(word, handled)
+            continue
         found = _LONG.match(word.text) if word.text.startswith("-") else None
         if found is not None:
             key, value, end = found[1], found[2], word.end

@@ -107,7 +107,7 @@ def _placed(notebook: Notebook, findings: Sequence[Finding], job: Job) -> tuple[
 def _unparsable_cells(notebook: Notebook, job: Job) -> Iterator[ParseError]:
     """What is wrong with the cells that aren't Python though they should be, and may hold a tie."""
     for cell in notebook.cells:
-        if not cell.number or cell.code == cell.source or cell.code.strip("#\r\n \t"):
+        if cell.code == cell.source or cell.code.strip("#\r\n \t"):
             continue
         masked = mask(cell.source)
         if masked == cell.code or not triggers(job.profile.codes).found_in(cell.source):

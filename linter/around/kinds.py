@@ -71,6 +71,8 @@ _NAMES = {
     "conda-lock.yml": Kind.LOCK,
     "conda-lock.yaml": Kind.LOCK,
 }
+# What a template engine or a person makes the file from: `pod.yaml.j2`, `config.json.example`.
+_TEMPLATE = re.compile(r"\.(?:j2|jinja2?|tmpl|tpl|template|example|sample|dist)\Z")
 _LOCKS = ("uv.lock", "poetry.lock", "pdm.lock", "pixi.lock", "Pipfile.lock")
 _PYLOCK = re.compile(r"pylock(?:\.[^.]+)?\.toml\Z")
 _LIST = re.compile(r"(?i)(?:.*[-_.])?(?:requirements?|constraints?|reqs?)(?:[-_.].*)?\.(?:txt|in)\Z")
@@ -92,7 +94,10 @@ _RESULTS = re.compile(
 
 def kind_of(path: str) -> Kind | None:
     """The kind of the file at `path` (slashes or the system's own separators); None for one that isn't known."""
-    folder, name = _split(path)
+    above, folder, name = _split(path)
+    template = _TEMPLATE.search(name)
+    if template is not None:
+        name = name[: template.start()]
     exact = _NAMES.get(name)
     if exact is not None:
         return exact
@@ -103,8 +108,9 @@ def kind_of(path: str) -> Kind | None:
     if found is Kind.TOML and _PYLOCK.match(name):
         return Kind.LOCK
     if found is not None:
-        return found
-    if ending in ("txt", "in") and (_LIST.match(name) or _LISTS.match(folder)):
+        # A template of a program is no program.
+        return None if template is not None and found in (Kind.PYTHON, Kind.NOTEBOOK, Kind.TEXT) else found
+    if ending in ("txt", "in") and (_LIST.match(name) or _LISTS.match(folder) or _LISTS.match(above)):
         return Kind.REQUIREMENTS
     if "ile" in name and _DOCKER.match(name) and ending not in ("dockerignore", "txt", "tmp", "bak"):
         return Kind.DOCKERFILE
@@ -119,14 +125,16 @@ def is_around(path: str, *, prose: bool = False) -> bool:
     if kind is Kind.TOML and path.endswith("uncuda.toml"):
         return False  # the tool's own
     if kind is Kind.JSON:
-        folder, name = _split(path)
+        _, folder, name = _split(path)
+        name = _TEMPLATE.sub("", name)
         if _RESULTS.match(folder) or _RESULTS.match(name.partition(".")[0]):
             return False
         return bool(_SETTINGS.match(name) or _SETTINGS_FOLDER.match(folder))
     return True
 
 
-def _split(path: str) -> tuple[str, str]:
-    """The name of the directory that a file is in, and its own."""
+def _split(path: str) -> tuple[str, str, str]:
+    """The names of the two directories that a file is in, the outer one first, and its own."""
     head, _, name = path.replace("\\", "/").rpartition("/")
-    return head.rpartition("/")[2], name
+    outer, _, folder = head.rpartition("/")
+    return outer.rpartition("/")[2], folder, name

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from uncuda.around.commands import items_of_shell
-from uncuda.around.items import Item, Program, Setting, Variable
+from uncuda.around.items import Item, Program, Variable
 from uncuda.notebooks import Cell, Notebook
 
 _SHELL_CELL = re.compile(
@@ -24,16 +24,12 @@ _EXTENSION = re.compile(r"^[ \t]*%(?:load_ext|reload_ext)[ \t]+(?P<name>nvcc\w*)
 
 
 def items_of_notebook(notebook: Notebook) -> list[Item]:
-    """What magics run, and what the metadata asks a hosted service for, in order."""
+    """What magics run, in order."""
     items: list[Item] = []
     for cell in notebook.cells:
-        items += _of_cell(notebook.plain, cell) if cell.number else _of_metadata(cell)
+        items += _of_cell(notebook.plain, cell)
     items.sort(key=lambda item: (item.start, item.end))
     return list(dict.fromkeys(items))
-
-
-def _of_metadata(cell: Cell) -> Iterator[Item]:
-    yield Setting(start=cell.start, end=cell.end, keys=("metadata", "accelerator"), value=cell.source)
 
 
 def _of_cell(plain: str, cell: Cell) -> Iterator[Item]:

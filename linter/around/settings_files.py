@@ -36,13 +36,27 @@ def items_of_tree(text: str, root: Node) -> Iterator[Item]:
 def _items(text: str, node: Node, keys: tuple[str, ...]) -> Iterator[Item]:
     if isinstance(node, Mapping):
         for key, value in node.entries:
-            yield from _entry(text, key, value, keys, node)
+            yield from _entry(text, key, value, keys)
     elif isinstance(node, Sequence):
-        for item in node.items:
-            yield from _items(text, item, keys)
+        yield from _listed(text, node, keys)
 
 
-def _entry(text: str, key: Scalar, value: Node, keys: tuple[str, ...], table: Mapping) -> Iterator[Item]:
+def _listed(text: str, node: Sequence, keys: tuple[str, ...]) -> Iterator[Item]:
+    """What a list of tables asks for. One table for each of several devices is a matrix."""
+    others = {
+        key.text
+        for item in node.items
+        if isinstance(item, Mapping)
+        for key, value in item.entries
+        if isinstance(value, Scalar) and _OTHERS.match(value.text)
+    }
+    for item in node.items:
+        for found in _items(text, item, keys):
+            if not (isinstance(found, Setting) and found.keys[-1] in others):
+                yield found
+
+
+def _entry(text: str, key: Scalar, value: Node, keys: tuple[str, ...]) -> Iterator[Item]:
     name = key.text
     low = name.lower().replace("-", "_")
     path = (*keys, name)
@@ -92,17 +106,19 @@ def _sequence(text: str, value: Sequence, path: tuple[str, ...], low: str) -> It
     if low in _SCRIPTS:
         for one in texts:
             yield from items_of_shell(text, one.start, one.end)
-        for item in value.items:
-            if not isinstance(item, Scalar):
-                yield from _items(text, item, path)
+        yield from _tables(text, value, path)
         return
     # A list that has other devices too is a matrix, or what may be chosen from.
     told = low in _NO_SETTING or any(_OTHERS.match(one.text) for one in texts)
-    for item in value.items:
-        if not isinstance(item, Scalar):
-            yield from _items(text, item, path)
-        elif not told:
-            yield Setting(start=item.start, end=item.end, keys=path, value=item.text)
+    for one in texts:
+        if not told:
+            yield Setting(start=one.start, end=one.end, keys=path, value=one.text)
+    yield from _tables(text, value, path)
+
+
+def _tables(text: str, value: Sequence, path: tuple[str, ...]) -> Iterator[Item]:
+    rest = [item for item in value.items if not isinstance(item, Scalar)]
+    yield from _listed(text, Sequence(value.start, value.end, rest), path)
 
 
 def _engine_options(text: str, value: Scalar) -> Iterator[Item]:

@@ -8,6 +8,8 @@ from functools import lru_cache
 
 _PARTS = re.compile(r"[-_.\s]+")
 _CUDA = re.compile(r"(?:cuda|cu1?\d{2}|gpus?|nvidia|l4t|jetson|tensorrt|trt)\d*\Z")
+# Builds for ROCm carry CUDA's names, and much of what is written for CUDA.
+_ROCM = re.compile(r"(?:rocm|hip|amd(?:gpu)?)\d*\Z")
 _OTHER = re.compile(
     r"(?:cpu|rocm|amd|hip|xpu|intel|oneapi|hpu|gaudi|habana|npu|ascend|cann|tpu|xla|mps|metal|macos|osx|mac|mlu|musa"
     r"|neuron|inferentia|openvino)\d*\Z"
@@ -19,10 +21,10 @@ def _words(name: str) -> list[str]:
 
 
 def is_for_cuda(path: str) -> bool:
-    """Does the name of a file, or of the directory that it is in, say that it is for CUDA, as in
-    `requirements-cuda.txt` and `docker/cuda/Dockerfile`? Directories further up aren't asked."""
+    """Does the name of a file, or of the directory that it is in, say that it is for CUDA or ROCm, as in
+    `requirements-cuda.txt` and `docker/rocm/Dockerfile`? Directories further up aren't asked."""
     parts = path.replace("\\", "/").split("/")
-    return any(_CUDA.match(word) for part in parts[-2:] for word in _words(part))
+    return any(_CUDA.match(word) or _ROCM.match(word) for part in parts[-2:] for word in _words(part))
 
 
 def has_others(path: str) -> bool:

@@ -46,7 +46,7 @@ def _in_file(placed: Placed, notebook: Notebook, lines: Lines) -> Placed:
         placed.severity,
         Position(*lines.position(start)),
         Position(*lines.position(end)),
-        cell=notebook.cell(finding.start).number or None,
+        cell=notebook.cell(finding.start).number,
     )
 
 
@@ -61,17 +61,14 @@ def _parts(file: FileResult) -> Iterator[FileResult]:
     first = True
     for number, listed in found.items():
         cell = notebook.cells[number]
-        if cell.number:
-            part = replace(
-                file,
-                display=f"{file.display}:cell {cell.number}",
-                findings=tuple(_in_cell(placed, notebook, cell) for placed in listed),
-                source=cell.source,
-                joined=False,
-                cell=cell.number,
-            )
-        else:
-            part = as_written(replace(file, findings=tuple(listed)))
+        part = replace(
+            file,
+            display=f"{file.display}:cell {cell.number}",
+            findings=tuple(_in_cell(placed, notebook, cell) for placed in listed),
+            source=cell.source,
+            joined=False,
+            cell=cell.number,
+        )
         if not first:
             part = replace(part, hidden=0, suppressed=0, applied=(), problem=None, old=None, new=None)
         first = False

@@ -37,7 +37,7 @@ class CudaImage(FileRule):
     code = "UC811"
     name = "cuda-image"
     triggers = (
-        "nvidia/", "nvcr.io", "cuda", "gpu", "vllm/vllm-openai", "lmsysorg/", "rapidsai/", "cupy/", "gpuci/", "pytorch/pytorch",
+        "nvidia/", "nvcr.io", "cuda", "cu1", "gpu", "-nvidia", "vllm/vllm-openai", "lmsysorg/", "rapidsai/", "cupy/", "gpuci/", "pytorch/pytorch",
         "lmdeploy", "axolotl",
     )  # fmt: skip
     category = Category.MANDATORY
@@ -56,6 +56,8 @@ class CudaImage(FileRule):
         Bad("test:\n  image:\n    name: nvcr.io/nvidia/cuda:12.2.0-devel\n", file=".gitlab-ci.yml", id="name"),
         Bad('{\n  // for the team\n  "image": "nvidia/cuda:12.2.0-devel-ubuntu22.04",\n}\n', file=".devcontainer/devcontainer.json", id="json"),
         Bad("docker run --rm -it nvidia/cuda:12.0.0-base bash\n", file="run.sh", id="script"),
+        Bad("ARG BASE=mine/torch:2.6.0-cu124-devel\nFROM ${BASE}\n", file="Dockerfile", id="tag"),
+        Bad("run:\n\tdocker run -it ghcr.io/me/bench:latest-cuda\n", file="Makefile", id="makefile"),
         Bad("singularity pull docker://nvcr.io/nvidia/pytorch:23.10-py3\n", file="get.sh", id="pull"),
     )  # fmt: skip
     good = (
@@ -63,6 +65,7 @@ class CudaImage(FileRule):
         Good("FROM rocm/pytorch:latest\n", "another vendor's", file="Dockerfile"),
         Good("ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\n", "an argument without a default", file="Dockerfile"),
         Good("FROM tensorflow/tensorflow:2.16.1\nFROM mycompany/cuda-free\n", "not for CUDA", file="Dockerfile"),
+        Good("FROM mine/torch:2.6.0-barracuda\nFROM mine/cu124:rocm6.2\n", "tags that only sound like it", file="Dockerfile"),
         Good("FROM python AS nvidia\nFROM nvidia\n", "a stage", file="Dockerfile"),
         Good("services:\n  web:\n    image: nginx\n    # image: nvidia/cuda\n", file="compose.yaml"),
         Good("name: nvidia/cuda\nuses: the image nvidia/cuda\n", "text", file="notes.yaml"),

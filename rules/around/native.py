@@ -118,6 +118,8 @@ class CudaBuild(FileRule):
             file="CMakeLists.txt", count=2),
         Bad("option(WITH_CUDA \"kernels\" ON)\nif(WITH_CUDA)\n  enable_language(CUDA)\nendif()\n", file="CMakeLists.txt", id="option"),
         Bad("find_package(CUDA 11 REQUIRED)\ncuda_add_library(ops ops.cu)\n", file="cmake/ops.cmake", count=2, id="old"),
+        Bad('cmake -B build -DGGML_CUDA=ON -DOTHER=1\nCMAKE_ARGS="-DGGML_CUDA=on" pip install x\n'
+            "export CMAKE_ARGS='-DUSE_CUDA=1'\n", file="build.sh", count=3, id="script"),
     )  # fmt: skip
     good = (
         Good("project(x LANGUAGES CXX)\n# enable_language(CUDA)\n", "a comment", file="CMakeLists.txt"),
@@ -125,6 +127,7 @@ class CudaBuild(FileRule):
         Good("find_package(Torch REQUIRED)\nenable_language(HIP)\n", "others", file="CMakeLists.txt"),
         Good('message(STATUS "find_package(CUDA) failed")\n', "text", file="CMakeLists.txt"),
         Good("set(CMAKE_CUDA_ARCHITECTURES 80)\n", "only a value", file="CMakeLists.txt"),
+        Good("cmake -DUSE_CUDA=OFF -DWITH_CUDA=0\necho -DUSE_CUDA=ON\n", "off, text", file="build.sh"),
     )
 
     def visit_BuildCommand(self, item: BuildCommand, ctx: FileContext) -> None:
@@ -154,6 +157,8 @@ class CudaBuild(FileRule):
             return f"find_package({arguments[0]})"
         if item.name == "enable_language" and "CUDA" in arguments:
             return "enable_language(CUDA)"
+        if item.name == "-D":
+            return f"-D{'='.join(arguments)}"
         if item.name == "project" and "CUDA" in arguments[1:]:
             return "project(… CUDA)"
         if item.name in ("cuda_add_library", "cuda_add_executable", "cuda_compile"):

@@ -15,7 +15,8 @@ _BUILD = re.compile(r"\+cu(?:\d|\$|\{|x)|\+cuda\d", re.I)
 _BUILD_STRING = re.compile(r"=.*(?:cuda|\bcu\d|gpu)", re.I)
 _URL_BUILD = re.compile(r"(?:\+|%2b)cu(?:\d|\$|\{)|[-_.]cu1[0-3]\d?(?:torch|[-_.])", re.I)
 _CUDA_PATH = re.compile(
-    r"(?:^|[/+_.-])cu(?:da)?(?:_?1[0-3](?:[._]?\d)?|\$|\{|x{3,})[^/]*|cuda_releases|/cuda/", re.I
+    r"(?:^|[/+_.-])cu(?:da)?(?:_?1[0-3](?:[._]?\d)?|\$|\{|x{3,})[^/]*|cuda_releases|/cuda/|/whl/(?:nightly/)?\$\{?\w*cu(?:da)?(?:_\w+)?\}?(?:/|\Z)",
+    re.I,
 )
 _VENDOR = re.compile(r"://[\w.-]*\bnvidia\.com\b")
 _OTHER_PATH = re.compile(r"/(?:cpu|rocm[\d.]*|xpu|hpu|ascend)(?:/|\Z)", re.I)
@@ -218,7 +219,7 @@ class CudaWheelIndex(FileRule):
 
     code = "UC803"
     name = "cuda-wheel-index"
-    triggers = ("/cu1", "cuda", "nvidia.com", "+cu", "/cu$", "/cu{", "_cu1", "-cu1", ".cu1")
+    triggers = ("/cu1", "cuda", "CUDA", "nvidia.com", "+cu", "/cu$", "/cu{", "_cu1", "-cu1", ".cu1")
     category = Category.MANDATORY
     effort = 1
     sources = ("knowledge base: around",)
@@ -235,6 +236,8 @@ class CudaWheelIndex(FileRule):
             file="Dockerfile", id="docker"),
         Bad("dependencies:\n  - pip\n  - pip:\n    - --find-links https://example.org/mmcv/dist/cu117/torch1.13/index.html\n    - mmcv\n",
             file="environment.yaml", id="conda"),
+        Bad("FROM python:3.11\nARG TORCH_CUDA=cu128\nRUN pip install torch --index-url https://example.org/whl/${TORCH_CUDA}\n",
+            file="Dockerfile", id="variable"),
         Bad("build:\n  script:\n    - pip install tensorrt-x --extra-index-url https://wheels.nvidia.com\n", file=".gitlab-ci.yml", id="vendor"),
     )  # fmt: skip
     good = (

@@ -56,11 +56,13 @@ class CudaVariable(FileRule):
         Good("variables_in_use: CUDA_VISIBLE_DEVICES\n", "text", file="notes.yaml"),
         Good("export CUBLAS_WORKSPACE_CONFIG=:4096:8\n", "harmless where it isn't read", file="train.sh"),
         Good("ARG CUDA_VERSION=12.1\nFROM python:3.12\n", "an argument of the build", file="Dockerfile"),
+        Good("FORCE_CUDA=0 python setup.py develop\n", "switched off", file="build.sh"),
     )
 
     def visit_Variable(self, item: Variable, ctx: FileContext) -> None:
         found = variable(item.name)
-        if found is None or (ctx.kind is Kind.DOCKERFILE and item.handled):
+        off = item.name.startswith("FORCE_CUDA") and item.value == "0"
+        if found is None or off or (ctx.kind is Kind.DOCKERFILE and item.handled):
             return
         from uncuda.rules.knowledge import outcomes
 
@@ -126,6 +128,7 @@ class NvidiaTool(FileRule):
         Good("FROM python:3.12\nCOPY nvcc /x\n", "not run", file="Dockerfile"),
         Good("name: nvidia-smi\ndescription: runs nvcc\n", "text", file="action.yml"),
         Good("CC = gcc\nall:\n\t$(CC) x.c\n", file="Makefile"),
+        Good("PROFILES := profiles/ncu\n", "a directory", file="Makefile"),
         Good("cat <<EOF > job.sh\nnvidia-smi\nEOF\n", "a text that is written", file="run.sh"),
     )
 

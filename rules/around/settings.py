@@ -12,6 +12,7 @@ _DEVICE = re.compile(
     r"(?:.*_)?(?:device|dev)(?:s|_type|_name|_str|_string|_id)?\Z|map_location\Z|(?:.*_)?device_map\Z"
 )
 _CUDA = re.compile(r"(?:torch\.device\([\"']?)?cuda(?::(?:\d+|\$\{?\w+\}?))?[\"')]*\Z")
+_SWITCH = re.compile(r"(?:use|enable|with)_cuda\Z")
 _BACKEND = re.compile(r"(?:.*_)?backend(?:_name)?\Z")
 _NCCL = re.compile(r"(?:cpu:gloo,)?(?:cuda:)?nccl(?:,cpu:gloo)?\Z")
 _ACCELERATOR = re.compile(r"(?:.*_)?accelerators?(?:_type)?\Z")
@@ -66,6 +67,8 @@ class DeviceSetting(FileRule):
         Bad("models:\n  - name: a\n    torch_device: cuda\n", file="a.yaml", id="prefix"),
         Bad("args:\n  device:\n    default: cuda\n    help: where it runs\n", file="schema.yaml", id="default"),
         Bad("defaults:\n  devices: [cuda:0, cuda:1]\n", file="config.yaml", count=2, id="list"),
+        Bad('{"model": "x", "use_cuda": true}\n', file="conf.json", id="switch"),
+        Bad("device: cuda\n", file="deploy/values.yaml.j2", id="template"),
     )  # fmt: skip
     good = (
         Good("device: auto\n", "resolved by the program", file="config.yaml"),
@@ -78,10 +81,22 @@ class DeviceSetting(FileRule):
         Good("labels:\n  - cuda\n", "a label", file="config.yaml"),
         Good("echo --device cuda\ndocker run --device cuda image\n", "text, a device file", file="run.sh"),
         Good("device = cpu\n", file="train.cfg"),
+        Good(
+            "strategy:\n  matrix:\n    include:\n      - device: cuda\n      - device: npu\n",
+            "a table for each device",
+            file="ci.yml",
+        ),
+        Good(
+            "use_cuda: false\nprofiler:\n  cuda: true\n",
+            "switched off; what a profiler records",
+            file="config.yaml",
+        ),
     )  # fmt: skip
 
     def visit_Setting(self, item: Setting, ctx: FileContext) -> None:
-        if item.key and _DEVICE.match(item.key) and _CUDA.match(item.value):
+        named = _DEVICE.match(item.key) and _CUDA.match(item.value)
+        switched = _SWITCH.match(item.key) and item.value.lower() in ("true", "1", "yes", "on")
+        if item.key and (named or switched):
             _report(self, item, ctx, 'torch.device("cuda")', "asks for CUDA wherever the program runs")
 
 
@@ -120,7 +135,7 @@ class BackendSetting(FileRule):
 class AcceleratorSetting(FileRule):
     """A setting asks a framework for a GPU: `accelerator: gpu` means CUDA or MPS to Lightning, and raises elsewhere.
 
-    `auto` takes what is there. In a notebook's metadata it is what Colab and Kaggle start the notebook on.
+    `auto` takes what is there. What a notebook's metadata says is for the service that hosts it, and no tie.
     """
 
     code = "UC833"
@@ -138,6 +153,11 @@ class AcceleratorSetting(FileRule):
         Good("trainer:\n  accelerator: auto\n", file="config.yaml"),
         Good("accelerator: cpu\n# accelerator: gpu\n", "the CPU, a comment", file="config.yaml"),
         Good("keyboard:\n  accelerator: ctrl+g\n", "another meaning", file="config.yaml"),
+        Good(
+            '{"cells": [], "metadata": {"accelerator": "GPU"}, "nbformat": 4, "nbformat_minor": 0}',
+            "what a host starts it on",
+            file="a.ipynb",
+        ),
     )
 
     def visit_Setting(self, item: Setting, ctx: FileContext) -> None:
