@@ -23,6 +23,7 @@ from uncuda.guards import (
     guard_of,
     imported_in_branch,
     is_fallback,
+    is_for_checkers,
     is_for_types,
 )
 from uncuda.others import own_branches
@@ -353,12 +354,16 @@ class Context:
         return None
 
     def _is_bound_by_now(self, name: str, scope: Scope) -> bool:
-        """Does a binding of `name` come before this place, where both are in the same scope?"""
+        """Does a binding of `name` come before this place, where both are in the same scope? One that only type
+        checkers see is none."""
+        bound = [b for b in scope.bindings().get(name, []) if not is_for_checkers(b)]
+        if not bound and scope.bindings().get(name):
+            return False
         here = self.scope
         while here is not scope and here.immediate and here.parent is not None:
             here = here.parent
         place = self.flow.place_in(scope) if here is scope else None
-        return place is None or bool(arriving(scope.bindings().get(name, []), place))
+        return place is None or bool(arriving(bound, place))
 
     def import_edit(self, line: str) -> Edit:
         """An edit that adds an import (`import x`, `from x import y`) where a reader would look for it.

@@ -198,6 +198,11 @@ def is_for_types(path: Sequence[cst.CSTNode]) -> bool:
     )
 
 
+def is_for_checkers(binding: Binding) -> bool:
+    """Is a name bound under `if TYPE_CHECKING:`?"""
+    return binding.test is not None and binding.test.holds and _is_type_checking(binding.test.condition())
+
+
 def _is_type_checking(test: cst.BaseExpression) -> bool:
     last = test.attr if isinstance(test, cst.Attribute) else test
     return isinstance(last, cst.Name) and last.value == "TYPE_CHECKING"

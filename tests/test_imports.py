@@ -201,3 +201,10 @@ def test_a_new_import_keeps_the_order(imports: str, sorted_in: str) -> None:
     rest = "\nimport torch\n\n\ndef f(x):\n    with torch.cuda.amp.autocast():\n        return x\n"
     fixed = fix_text(imports + rest, Options(torch_floor=(2, 6))).text
     assert fixed.startswith(sorted_in + "\nimport torch\n")
+
+
+def test_an_import_for_type_checkers_is_none() -> None:
+    head = "from typing import TYPE_CHECKING\n\n"
+    body = "if TYPE_CHECKING:\n    import torch\n\n\ndef move(x: 'torch.Tensor'):\n    return x.cuda()\n"
+    fixed = fix_text(head + body, Options(), unsafe=True)
+    assert fixed.text.startswith(f"{head}import torch\n\nif TYPE_CHECKING:\n    import torch\n")
