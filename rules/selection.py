@@ -236,7 +236,7 @@ class CudaOrCpu(Rule):
         Bad(
             "import torch\n\nuse_cuda = torch.cuda.is_available()\ndevice = torch.device('cuda' if use_cuda else 'cpu')\n",
             "import torch\n\nuse_cuda = torch.cuda.is_available()\n"
-            "device = torch.device(torch.accelerator.current_accelerator().type if use_cuda else 'cpu')\n",
+            'device = torch.accelerator.current_accelerator() if use_cuda else torch.device("cpu")\n',
             run="device",
             id="flag",
         ),
@@ -244,7 +244,7 @@ class CudaOrCpu(Rule):
             "import torch\n\n\ndef main(args):\n    args.cuda = not args.no_cuda and torch.cuda.is_available()\n"
             "    device = torch.device('cuda' if args.cuda else 'cpu')\n    return device\n",
             "import torch\n\n\ndef main(args):\n    args.cuda = not args.no_cuda and torch.cuda.is_available()\n"
-            "    device = torch.device(torch.accelerator.current_accelerator().type if args.cuda else 'cpu')\n"
+            '    device = torch.accelerator.current_accelerator() if args.cuda else torch.device("cpu")\n'
             "    return device\n",
             setup="import types",
             run="main(types.SimpleNamespace(no_cuda=False))",
@@ -260,9 +260,23 @@ class CudaOrCpu(Rule):
         Bad(
             'import torch\n\n\ndef main(args):\n    return "cuda" if args.cuda else "cpu"\n',
             "import torch\n\n\ndef main(args):\n"
-            f'    return ({_TYPE} if torch.accelerator.is_available() else "cpu") if args.cuda else "cpu"\n',
+            f'    return {_TYPE} if args.cuda and torch.accelerator.is_available() else "cpu"\n',
             Applicability.UNSAFE,
             id="foreign-flag",
+        ),
+        Bad(
+            'import torch\n\n\ndef main(args):\n    return torch.device("cuda" if args.gpu or args.cuda else "cpu")\n',
+            "import torch\n\n\ndef main(args):\n    return torch.accelerator.current_accelerator() "
+            'if (args.gpu or args.cuda) and torch.accelerator.is_available() else torch.device("cpu")\n',
+            Applicability.UNSAFE,
+            id="foreign-flags",
+        ),
+        Bad(
+            'import torch\n\n\ndef main(args):\n    return "cpu" if args.no_cuda else "cuda"\n',
+            "import torch\n\n\ndef main(args):\n"
+            f'    return "cpu" if args.no_cuda or not torch.accelerator.is_available() else {_TYPE}\n',
+            Applicability.UNSAFE,
+            id="foreign-denial",
         ),
         Bad(
             'import torch\n\n\ndef f(force):\n    return "cuda" if force or torch.cuda.is_available() else "cpu"\n',
@@ -312,6 +326,8 @@ class CudaOrCpu(Rule):
         Good('import torch\n\nn = 1 if torch.cuda.is_available() else "cpu"\n', "no device"),
         Good('x = "cuda" if flag else "rocm"\n', "vendors, not devices"),
         Good('x = ["cuda", "cpu"][flag]\n', "a list"),
+        Good('x = "cpu" if flag or other else kind\n', "kind may be anything"),
+        Good('x = "cpu" if not flag else "meta"\n'),
         Good('x = "hip" if a else ("cuda" if b else "cpu")\n', "vendors, not devices"),
         Good("""key = f"{'cuda' if gpu else 'cpu'}_time_total"\n""", "part of a word"),
         Good('label = "cuda" if flag else "CUDA toolkit"\n', "neither side is another device"),
@@ -379,12 +395,49 @@ class CudaOrCpu(Rule):
             fix.replace(outer, here.device if index is None else here.indexed(index))
             return
         new = _accelerator(fix, side, value)
-        _widen(fix, node.test, ctx)
+        widened = _widen(fix, node.test, ctx)
         if not _implied(node.test, side is node.body, ctx):
             fix.unsafe()
+            if not widened and _is_cpu(node.orelse if side is node.body else node.body, ctx):
+                self._ask_too(fix, node, side, new, outer)
+                return
             fallback = '"cpu"' if value.kind is Kind.TEXT else f'{fix.name("torch")}.device("cpu")'
             new = fix.spelling().guarded(new, fallback)
+        elif not widened and self._replace_whole(fix, node, side, new, outer, fix.code(node.test)):
+            return
         fix.replace(side, new)
+
+    def _ask_too(
+        self, fix: FixBuilder, node: cst.IfExp, side: cst.BaseExpression, new: str, outer: cst.Call | None
+    ) -> None:
+        """Beside a flag that doesn't know, asks whether there is an accelerator."""
+        test = fix.code(node.test)
+        chosen = side is node.body
+        if isinstance(node.test, (cst.BooleanOperation, cst.IfExp, cst.Lambda)) and not node.test.lpar:
+            test = f"({test})"
+        asked = f"{test} and {fix.is_available()}" if chosen else f"{test} or not {fix.is_available()}"
+        if not self._replace_whole(fix, node, side, new, outer, asked):
+            fix.replace(node.test, asked)
+            fix.replace(side, new)
+
+    def _replace_whole(
+        self,
+        fix: FixBuilder,
+        node: cst.IfExp,
+        side: cst.BaseExpression,
+        new: str,
+        outer: cst.Call | None,
+        test: str,
+    ) -> bool:
+        """Writes a choice of devices for `torch.device(<choice of texts>)`, where that is one of any accelerator and
+        the CPU; says whether it did."""
+        if outer is None or side is not node.body or string_value(node.orelse) != "cpu":
+            return False
+        here = fix.spelling()
+        if new != f"{here.accelerator}.type" or "\n" in test:
+            return False
+        fix.replace(outer, f'{here.accelerator} if {test} else {here.torch}.device("cpu")')
+        return True
 
     def visit_If(self, node: cst.If, ctx: Context) -> None:
         calls = availability_calls(node.test, ctx)
@@ -474,6 +527,14 @@ def _assigned(suite: cst.BaseSuite, ctx: Context) -> Iterator[tuple[cst.BaseExpr
                 value = _literal(expression, ctx)
                 if value is not None:
                     yield expression, value
+
+
+def _is_cpu(node: cst.BaseExpression, ctx: Context) -> bool:
+    """The CPU, as text or as torch.device, written out."""
+    given = node.args[0].value if isinstance(node, cst.Call) and len(node.args) == 1 else node
+    if given is not node and (not isinstance(node, cst.Call) or ctx.qualified(node.func) != "torch.device"):
+        return False
+    return string_value(given) == "cpu"
 
 
 def _is_elsewhere(node: cst.BaseExpression, ctx: Context) -> bool:
