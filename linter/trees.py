@@ -15,8 +15,10 @@ class Trees:
         self._now: dict[str, cst.Module] = {}
 
     def begin(self) -> None:
-        """A check begins: what the one before the last asked for is forgotten."""
-        self._last, self._now = self._now, {}
+        """A check begins: what the one before the last asked for is forgotten. One that didn't get as far as to ask
+        for anything doesn't count."""
+        if self._now:
+            self._last, self._now = self._now, {}
 
     def piece(self, text: str) -> cst.Module:
         """The tree of a piece. Raises cst.ParserSyntaxError."""

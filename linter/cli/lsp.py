@@ -23,7 +23,9 @@ def parser() -> ArgumentParser:
         "--stdio", action="store_true", help="talk over standard input and output (the default)"
     )
     made.add_argument(
-        "--tcp", action="store_true", help="listen on a port instead, for one client: for debugging"
+        "--tcp",
+        action="store_true",
+        help="listen on a port instead, for one client after the other: for debugging",
     )
     made.add_argument("--host", default="127.0.0.1", help="the address for --tcp (default: %(default)s)")
     made.add_argument("--port", type=int, default=8765, help="the port for --tcp (default: %(default)s)")
@@ -33,6 +35,7 @@ def parser() -> ArgumentParser:
 def run(arguments: Namespace) -> int:
     """Serves until the client leaves."""
     try:
+        from uncuda.lsp import transport
         from uncuda.lsp.server import make
     except ImportError as error:
         if (error.name or "").partition(".")[0] not in ("pygls", "lsprotocol"):
@@ -42,9 +45,6 @@ def run(arguments: Namespace) -> int:
             f"install it with: {sys.executable} -m pip install 'uncuda[lsp]'"
         )
         return FAILURE
-    server = make()
     if arguments.tcp:
-        server.start_tcp(arguments.host, arguments.port)
-    else:
-        server.start_io()
-    return 0
+        return transport.port(arguments.host, arguments.port, make, warn)
+    return transport.standard_streams(make)

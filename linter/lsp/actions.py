@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
-from pygls import uris
 
-from uncuda.findings import Edit, Finding, Target
+from uncuda.findings import Edit, Finding
 from uncuda.lsp.buffers import Buffer
-from uncuda.lsp.checking import edits_of
+from uncuda.lsp.checking import edits_of, fixed
 from uncuda.lsp.convert import trust
 from uncuda.lsp.session import Document
-from uncuda.lsp.workspace import Workspace
 from uncuda.results import Placed
-from uncuda.runner import Job, Mode, examine_text, place, shown
+from uncuda.runner import place
 from uncuda.source import Lines
 
 if TYPE_CHECKING:
@@ -186,18 +182,14 @@ async def fix_all(ls: Server, document: Document, code: str | None) -> types.Wor
     job = document.job
     if job is None or document.checked is None:
         return None
-    chosen = replace(job, profile=replace(job.profile, unsafe=False))
-    if code is not None:
-        chosen = replace(chosen, profile=replace(chosen.profile, fixable=frozenset({code})))
     if document.notebook:
         # One round: later rounds would have to find the cells again in a text that has moved.
         found = [p for p in document.checked.findings if code in (None, p.finding.code)]
         return edits(ls, document, [e for p in edits_of(found, False) if p.fix for e in p.fix.edits])
     text = document.text()
-    done = await asyncio.get_running_loop().run_in_executor(None, examine_text, text, chosen, Mode.FIX)
-    if done.new is None or done.problem is not None:
-        return None
-    return edits(ls, document, line_edits(text, done.new))
+    new = await ls.session.work(fixed, text, job, code)
+    # An edit belongs to the text that it was made for.
+    return edits(ls, document, line_edits(text, new)) if new is not None and text == document.text() else None
 
 
 def line_edits(old: str, new: str) -> list[Edit]:
@@ -214,69 +206,3 @@ def line_edits(old: str, new: str) -> list[Edit]:
         for tag, i1, i2, j1, j2 in matcher.get_opcodes()
         if tag != "equal"
     ]
-
-
-def check_workspace(
-    workspace: Workspace,
-) -> list[tuple[str, str, tuple[Placed, ...], frozenset[Target] | None, str]]:
-    """Every file of the workspace with findings: path, text, findings, targets, and a stamp of its content."""
-    out: list[tuple[str, str, tuple[Placed, ...], frozenset[Target] | None, str]] = []
-    for job, text in _texts(workspace):
-        found = shown(examine_text(text, job, Mode.CHECK).findings, job.profile)
-        if found:
-            out.append((str(job.path), text, found, job.profile.targets, str(hash(text))))
-    return out
-
-
-def _texts(workspace: Workspace) -> list[tuple[Job, str]]:
-    from uncuda.prefilter import needs_check
-    from uncuda.source import SourceError, decode
-
-    out: list[tuple[Job, str]] = []
-    seen: set[str] = set()
-    for folder in workspace.folders:
-        for job in folder.files():
-            if str(job.path) in seen:
-                continue
-            seen.add(str(job.path))
-            try:
-                data = job.path.read_bytes()
-                if needs_check(data, job.profile.codes):
-                    out.append((job, decode(data).text))
-            except (OSError, SourceError):
-                continue
-    return out
-
-
-async def fix_workspace(ls: Server, token: str) -> tuple[types.WorkspaceEdit | None, int]:
-    """The safe fixes of every file, open documents as they are in the editor; and the number of files."""
-    loop = asyncio.get_running_loop()
-    texts = await loop.run_in_executor(None, _texts, ls.session.workspace)
-    changes: list[types.TextDocumentEdit] = []
-    for number, (job, disk) in enumerate(texts):
-        uri = uris.from_fs_path(str(job.path)) or ""
-        document = ls.session.documents.get(uri)
-        text = document.text() if document is not None else disk
-        safe = replace(job, profile=replace(job.profile, unsafe=False))
-        done = await loop.run_in_executor(None, examine_text, text, safe, Mode.FIX)
-        if done.new is not None and done.problem is None:
-            version = document.buffers[0].version if document is not None else None
-            converter = ls.converter(text)
-            made = [
-                types.TextEdit(converter.between(e.start, e.end), e.text) for e in line_edits(text, done.new)
-            ]
-            changes.append(
-                types.TextDocumentEdit(types.OptionalVersionedTextDocumentIdentifier(uri, version), made)
-            )
-        ls.work_done_progress.report(
-            token,
-            types.WorkDoneProgressReport(
-                message=os.path.basename(job.display), percentage=100 * (number + 1) // len(texts)
-            ),
-        )
-    if not changes:
-        return None, 0
-    if ls.versioned_edits:
-        return types.WorkspaceEdit(document_changes=changes), len(changes)
-    plain_changes = {c.text_document.uri: list(c.edits) for c in changes}
-    return types.WorkspaceEdit(changes=plain_changes), len(changes)  # type: ignore[arg-type]

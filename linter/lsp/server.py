@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from lsprotocol import types
 from pygls import uris
+from pygls.exceptions import JsonRpcMethodNotFound, JsonRpcRequestCancelled
 from pygls.lsp.server import LanguageServer
 
 from uncuda import __version__
@@ -16,7 +22,9 @@ from uncuda.lsp import actions, hover
 from uncuda.lsp.actions import FIX_ALL
 from uncuda.lsp.buffers import Buffer
 from uncuda.lsp.convert import Converter
+from uncuda.lsp.protocol import Protocol
 from uncuda.lsp.session import Document, Session
+from uncuda.lsp.sweep import Step, Sweep
 from uncuda.lsp.workspace import WATCHED, ClientSettings
 from uncuda.results import Placed
 
@@ -26,10 +34,13 @@ SECTION = "uncuda"
 class Server(LanguageServer):
     """State of one connection."""
 
+    protocol: Protocol
+
     def __init__(self) -> None:
         super().__init__(
             "uncuda",
             __version__,
+            protocol_cls=Protocol,
             text_document_sync_kind=types.TextDocumentSyncKind.Incremental,
             notebook_document_sync=types.NotebookDocumentSyncOptions(
                 [types.NotebookDocumentFilterWithCells(cells=[types.NotebookCellLanguage("python")])],
@@ -37,19 +48,58 @@ class Server(LanguageServer):
             ),
         )
         self.session = Session(self.checked, self.warn)
-        self.ready = asyncio.Event()
-        """Set when the settings were read for the first time."""
+        self.sweep = Sweep(self)
         self.pulls = False
         self.initial: Any = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    # -- from the stream -----------------------------------------------------------------------------------
+
+    def take(self, message: Any) -> None:
+        """Deals with one message."""
+        self._loop = asyncio.get_running_loop()
+        self.protocol.take(message)
+
+    def close(self) -> None:
+        """The client has left."""
+        self.session.end()
 
     # -- towards the client --------------------------------------------------------------------------------
 
     def warn(self, text: str) -> None:
         """A line in the editor's log."""
-        self.window_log_message(types.LogMessageParams(types.MessageType.Warning, f"uncuda: {text}"))
+        self.log(types.MessageType.Warning, text)
+
+    def log(self, kind: types.MessageType, text: str) -> None:
+        """A line in the editor's log, of some kind."""
+        self.window_log_message(types.LogMessageParams(kind, f"uncuda: {text}"))
+
+    def say(self, text: str) -> None:
+        """A line in the editor's log, said once; from any thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.session.say_once, text)
+
+    def trace(self, text: str, verbose: Callable[[], str]) -> None:
+        """What is done, for clients that want to follow; `verbose` gives the details."""
+        if self.protocol.trace != types.TraceValue.Off:
+            details = verbose() if self.protocol.trace == types.TraceValue.Verbose else None
+            self.log_trace(types.LogTraceParams(text, details))
+
+    def report_server_error(self, error: Exception, source: Any) -> None:
+        """pygls's errors go to the log too: nobody wants a pop-up window for each."""
+        if not isinstance(error, (JsonRpcMethodNotFound, JsonRpcRequestCancelled)):
+            self.log(types.MessageType.Error, f"{type(error).__name__}: {error}")
 
     def checked(self, document: Document) -> None:
         """A document was checked anew: its diagnostics are published, unless the client asks for them itself."""
+        found = document.checked.findings if document.checked is not None else ()
+        self.trace(
+            f"checked {document.uri}, version {document.buffers[0].version if document.buffers else None}: "
+            f"{len(found)} findings in {document.took * 1000:.0f} ms",
+            lambda: "\n".join(
+                f"{p.start.row}:{p.start.column} {p.finding.code} {p.finding.message}" for p in found
+            ),
+        )
         if self.pulls and not document.notebook:
             return
         for buffer, diagnostics in self.diagnostics(document).items():
@@ -108,6 +158,56 @@ class Server(LanguageServer):
         if known is not None and known.refresh_support:
             self.workspace_diagnostic_refresh(None)
 
+    @asynccontextmanager
+    async def showing(self, title: str, token: int | str | None = None) -> AsyncIterator[Step]:
+        """Shows how far something is, if the client can show it; what it is given says whether to go on.
+
+        `token` is the client's own; else one is asked for.
+        """
+        window = self.client_capabilities.window
+        if token is None and window is not None and window.work_done_progress:
+            token = f"uncuda-{time.monotonic_ns()}"
+            await self.work_done_progress.create_async(token)
+        told = -1
+
+        def step(number: int, total: int, name: str) -> bool:
+            nonlocal told
+            if token is None:
+                return True
+            percentage = 100 * number // max(total, 1)
+            if percentage > told:
+                told = percentage
+                self.work_done_progress.report(
+                    token, types.WorkDoneProgressReport(message=name, percentage=percentage, cancellable=True)
+                )
+            return not self.work_done_progress.tokens[token].cancelled()
+
+        if token is not None:
+            self.work_done_progress.begin(
+                token, types.WorkDoneProgressBegin(title, percentage=0, cancellable=True)
+            )
+        try:
+            yield step
+        finally:
+            if token is not None:
+                self.work_done_progress.end(token, types.WorkDoneProgressEnd())
+                self.work_done_progress.tokens.pop(token, None)
+
+
+async def audited(root: Path) -> tuple[Path | None, str]:
+    """The audit of a folder as an HTML page in a file, made by a process of its own; or why there is none."""
+    out = Path(tempfile.mkdtemp(prefix="uncuda-")) / "audit.html"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "uncuda", "audit", str(root), "--quiet", "--output-file", f"html={out}",
+        cwd=root, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE,
+    )  # fmt: skip
+    try:
+        _, errors = await process.communicate()
+    finally:
+        if process.returncode is None:  # nobody waits for it any more
+            process.kill()
+    return (out if out.is_file() else None), errors.decode(errors="replace").strip()
+
 
 def make() -> Server:
     """A server with all its features."""
@@ -127,13 +227,17 @@ def _lifecycle(server: Server) -> None:
         text = params.capabilities.text_document
         ls.pulls = bool(text is not None and text.diagnostic)
         ls.initial = params.initialization_options
+        ls.protocol.trace = params.trace or types.TraceValue.Off
 
     @server.feature(types.INITIALIZED)
     async def initialized(ls: Server, params: types.InitializedParams) -> None:
         try:
             await ls.read_settings()
         finally:
-            ls.ready.set()
+            ls.session.ready.set()
+        folders = ", ".join(str(folder.root) for folder in ls.session.workspace.folders)
+        python = ".".join(map(str, sys.version_info[:3]))
+        ls.log(types.MessageType.Info, f"version {__version__} on Python {python}, for {folders}")
         capabilities = ls.client_capabilities.workspace
         wanted: list[types.Registration] = []
         if capabilities is not None:
@@ -180,7 +284,7 @@ def _documents(server: Server) -> None:
     @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
     async def changed(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
         document = ls.session.documents.get(params.text_document.uri)
-        if document is None:
+        if document is None or document.notebook:
             ls.warn(f"{params.text_document.uri}: changed, but was never opened")
             return
         buffer = document.buffers[0]
@@ -254,7 +358,7 @@ def _diagnostics(server: Server) -> None:
         document = ls.session.of_cell(params.text_document.uri)
         if document is None or document.notebook:
             return types.RelatedFullDocumentDiagnosticReport(items=[])
-        await ls.ready.wait()
+        await ls.session.ready.wait()
         await ls.session.current(document)
         result = f"{ls.session.generation}:{hash(document.stamp)}"
         if params.previous_result_id == result:
@@ -266,30 +370,30 @@ def _diagnostics(server: Server) -> None:
     async def workspace(
         ls: Server, params: types.WorkspaceDiagnosticParams
     ) -> types.WorkspaceDiagnosticReport:
-        await ls.ready.wait()
+        await ls.session.ready.wait()
         known = {item.uri: item.value for item in params.previous_result_ids}
         items: list[
             types.WorkspaceFullDocumentDiagnosticReport | types.WorkspaceUnchangedDocumentDiagnosticReport
         ] = []
-        loop = asyncio.get_running_loop()
-        for path, text, placed, targets, stamp in await loop.run_in_executor(
-            None, actions.check_workspace, ls.session.workspace
-        ):
-            uri = uris.from_fs_path(path) or ""
-            if uri in ls.session.documents:
+        async with ls.showing("Looking for CUDA ties", params.work_done_token) as step:
+            found = await ls.sweep.diagnostics(step)
+        for swept in found:
+            before = known.pop(swept.uri, None)
+            if swept.uri in ls.session.documents:
+                continue  # is asked for, or told, by itself
+            if before == swept.result:
+                items.append(
+                    types.WorkspaceUnchangedDocumentDiagnosticReport(uri=swept.uri, result_id=swept.result)
+                )
                 continue
-            result = f"{ls.session.generation}:{stamp}"
-            if known.pop(uri, None) == result:
-                items.append(types.WorkspaceUnchangedDocumentDiagnosticReport(uri=uri, result_id=result))
-                continue
-            converter = ls.converter(text)
             items.append(
                 types.WorkspaceFullDocumentDiagnosticReport(
-                    uri=uri, items=[converter.diagnostic(p, targets) for p in placed], result_id=result
+                    uri=swept.uri, items=swept.diagnostics, result_id=swept.result
                 )
             )
         for uri in known:
-            items.append(types.WorkspaceFullDocumentDiagnosticReport(uri=uri, items=[]))
+            if uri not in ls.session.documents:
+                items.append(types.WorkspaceFullDocumentDiagnosticReport(uri=uri, items=[]))
         return types.WorkspaceDiagnosticReport(items)
 
 
@@ -318,19 +422,20 @@ def _actions(server: Server) -> None:
     @server.command("uncuda.fixWorkspace")
     async def fix_workspace(ls: Server, *_: Any) -> int:
         """Applies every safe fix in the workspace; gives the number of files changed."""
-        await ls.ready.wait()
-        token = f"uncuda-{time.monotonic_ns()}"
-        await ls.work_done_progress.create_async(token)
-        ls.work_done_progress.begin(token, types.WorkDoneProgressBegin("Fixing CUDA ties", percentage=0))
-        try:
-            edit, count = await actions.fix_workspace(ls, token)
-            if edit is not None:
-                await ls.workspace_apply_edit_async(
-                    types.ApplyWorkspaceEditParams(edit, "Fix all safe CUDA ties")
-                )
-            return count
-        finally:
-            ls.work_done_progress.end(token, types.WorkDoneProgressEnd())
+        await ls.session.ready.wait()
+        async with ls.showing("Fixing CUDA ties") as step:
+            changes = await ls.sweep.fixes(step)
+        if not changes:
+            return 0
+        edit = types.WorkspaceEdit(document_changes=changes)
+        if not ls.versioned_edits:
+            edit = types.WorkspaceEdit(changes={c.text_document.uri: c.edits for c in changes})  # type: ignore[misc]
+        done = await ls.workspace_apply_edit_async(
+            types.ApplyWorkspaceEditParams(edit, "Fix all safe CUDA ties")
+        )
+        if not done.applied:
+            ls.warn(f"the editor didn't make the fixes: {done.failure_reason or 'it gives no reason'}")
+        return len(changes) if done.applied else 0
 
     @server.command("uncuda.showRule")
     async def show_rule(ls: Server, code: str = "", *_: Any) -> str | None:
@@ -339,6 +444,23 @@ def _actions(server: Server) -> None:
 
         found = page(code)
         return found.markdown if found is not None else None
+
+    @server.command("uncuda.openAudit")
+    async def open_audit(ls: Server, *_: Any) -> str | None:
+        """Makes the audit of the (first) folder as a page, shows it, and gives its URI."""
+        await ls.session.ready.wait()
+        root = ls.session.workspace.folders[0].root
+        async with ls.showing("Auditing for CUDA ties") as step:
+            step(0, 1, str(root))
+            made, why = await audited(root)
+        if made is None:
+            ls.log(types.MessageType.Error, f"the audit failed: {why}")
+            return None
+        uri = made.as_uri()
+        window = ls.client_capabilities.window
+        if window is not None and window.show_document is not None and window.show_document.support:
+            await ls.window_show_document_async(types.ShowDocumentParams(uri, external=True))
+        return uri
 
 
 def _reading(server: Server) -> None:

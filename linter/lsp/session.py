@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 from pygls import uris
 
@@ -13,11 +16,13 @@ from uncuda.lsp.buffers import Buffer
 from uncuda.lsp.checking import Checked, check
 from uncuda.lsp.workspace import Workspace
 from uncuda.notebook_cells import Joined, join
-from uncuda.runner import Job
+from uncuda.runner import Job, internal_problem
 from uncuda.trees import Trees
 
-LONGEST_WAIT = 0.05
-"""Seconds that a check waits for more typing, at most; half of what the last check took, if that is less."""
+Result = TypeVar("Result")
+
+BURST = 0.05
+"""Seconds: changes that follow each other as fast are checked together, if the last check took twice as long."""
 
 
 @dataclass
@@ -34,6 +39,8 @@ class Document:
     joined: Joined | None = None
     trees: Trees = field(default_factory=Trees, repr=False)
     took: float = 0.0
+    touched: float = -1.0
+    """When it was changed last."""
     task: asyncio.Task[None] | None = field(default=None, repr=False)
 
     def versions(self) -> tuple[object, ...]:
@@ -55,11 +62,29 @@ class Session:
         self.workspace = Workspace()
         self.documents: dict[str, Document] = {}
         self.generation = 0
+        self.ready = asyncio.Event()
+        """Set when the settings have been read: nothing is checked before, under others."""
         self._tell = tell
         self._warn = warn
         self._told: set[str] = set()
         # One thread: checks hold the interpreter's lock for most of their time, and the newest text wins.
         self._pool = ThreadPoolExecutor(1, "uncuda-check")
+
+    async def work(self, function: Callable[..., Result], *given: Any) -> Result:
+        """Has something done off the event loop, after what is being done there."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, quietly, function, *given)
+
+    def say_once(self, text: str) -> None:
+        """A line for the log, which isn't said again under the same settings."""
+        if text not in self._told:
+            self._told.add(text)
+            self._warn(text)
+
+    def end(self) -> None:
+        """Lets go of everything; what is being checked is of no use any more."""
+        for uri in list(self.documents):
+            self.close(uri)
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def open(self, document: Document) -> None:
         """Takes a document in, and checks it."""
@@ -92,9 +117,13 @@ class Session:
             self.changed(document, wait=False)
 
     def changed(self, document: Document, *, wait: bool = True) -> None:
-        """Checks a document soon; a check that waits already will see the newest text."""
+        """Checks a document: at once, or soon when changes come in a burst; a check that waits already will see the
+        newest text."""
+        now = asyncio.get_running_loop().time()
+        burst = wait and now - document.touched < BURST
+        document.touched = now
         if document.task is None or document.task.done():
-            document.task = asyncio.get_running_loop().create_task(self._follow(document, wait))
+            document.task = asyncio.get_running_loop().create_task(self._follow(document, burst))
 
     async def current(self, document: Document) -> Checked:
         """What is known of the newest text."""
@@ -111,32 +140,57 @@ class Session:
     async def _follow(self, document: Document, wait: bool) -> None:
         """Checks until what is known is of the newest text."""
         loop = asyncio.get_running_loop()
+        await self.ready.wait()
         while True:
             if wait:
-                await asyncio.sleep(min(LONGEST_WAIT, document.took / 2))
+                await asyncio.sleep(min(BURST, document.took / 2))
             stamp = self._stamp(document)
             text = document.text()
             begun = loop.time()
-            checked = await loop.run_in_executor(self._pool, self._check, document, text)
+            job, checked = await self.work(self._check, document, text)
             document.took = loop.time() - begun
-            document.checked, document.stamp = checked, stamp
+            document.job, document.checked, document.stamp = job, checked, stamp
             if document.uri not in self.documents:
                 return
-            if checked.problem is not None:
-                self._warn(f"{document.uri}: {checked.problem.message}")
+            for note in checked.notes:
+                self.say_once(f"{document.uri}: {note}")
+            error = self.workspace.folder(uris.to_fs_path(document.uri)).error
+            if error is not None:
+                self.say_once(f"settings: {error}")
             if stamp == self._stamp(document):
                 self._tell(document)
                 return
             wait = True
 
-    def _check(self, document: Document, text: str) -> Checked:
-        path = uris.to_fs_path(document.uri)
-        job = self.workspace.job(path)
-        document.job = job
-        error = self.workspace.folder(path).error
-        if error is not None and error not in self._told:
-            self._told.add(error)
-            self._warn(f"settings: {error}")
-        if job is None:
-            return Checked(text)
-        return check(text, job, document.checked, document.trees)
+    def _check(self, document: Document, text: str) -> tuple[Job | None, Checked]:
+        job = None
+        try:
+            job = self.workspace.job(uris.to_fs_path(document.uri))
+            if job is None:
+                return None, Checked(text)
+            if document.notebook:
+                job = replace(job, path=job.path.with_suffix(".py"))
+            elif job.path.suffix == ".ipynb":
+                return None, Checked(text)  # its JSON: only the cells of a notebook can be pointed at
+            return job, check(text, job, document.checked, document.trees)
+        except Exception as error:  # the server must outlive whatever it is
+            return job, Checked(text, notes=(internal_problem(error).message,))
+
+
+_frozen = False
+
+
+def quietly(function: Callable[..., Result], *given: Any) -> Result:
+    """Calls a function without a search for garbage meanwhile: checks leave next to none, and the search takes as long
+    as a check."""
+    global _frozen
+    gc.disable()
+    try:
+        return function(*given)
+    finally:
+        if not _frozen and "uncuda.engine" in sys.modules:
+            # The rules are loaded and stay: no search has to look at them again.
+            _frozen = True
+            gc.collect()
+            gc.freeze()
+        gc.enable()

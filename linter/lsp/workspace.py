@@ -94,7 +94,7 @@ class Workspace:
     """All folders; a document belongs to the innermost that holds it, or to the first."""
 
     def __init__(self) -> None:
-        self.folders: list[Folder] = []
+        self.folders = [Folder(Path.cwd(), ClientSettings())]
 
     def open(self, roots: Mapping[str, ClientSettings]) -> None:
         """Takes these folders (absolute paths), and reads all settings afresh."""
@@ -104,8 +104,6 @@ class Workspace:
 
     def folder(self, path: str | None) -> Folder:
         """The folder that a path belongs to."""
-        if not self.folders:
-            self.open({})
         inside = [f for f in self.folders if path is not None and _within(path, str(f.root))]
         return max(inside, key=lambda f: len(str(f.root)), default=self.folders[0])
 
