@@ -117,7 +117,7 @@ def _sequence(text: str, value: Sequence, path: tuple[str, ...], low: str) -> It
 
 
 def _tables(text: str, value: Sequence, path: tuple[str, ...]) -> Iterator[Item]:
-    rest = [item for item in value.items if not isinstance(item, Scalar)]
+    rest: list[Node] = [item for item in value.items if not isinstance(item, Scalar)]
     yield from _listed(text, Sequence(value.start, value.end, rest), path)
 
 

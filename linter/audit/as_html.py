@@ -7,8 +7,9 @@ from importlib.resources import files
 from urllib.parse import quote
 
 from uncuda import __version__
-from uncuda.audit.as_markdown import days
+from uncuda.audit.as_markdown import days, shares
 from uncuda.audit.history import curve
+from uncuda.audit.judge import place
 from uncuda.audit.model import Audit, Remedy, Spot, Verdict
 from uncuda.audit.treemap import treemap
 from uncuda.findings import Outcome, Target
@@ -62,8 +63,12 @@ def render(audit: Audit) -> str:
         width=WIDTH,
         height=HEIGHT,
         trend_height=TREND_HEIGHT,
+        shares=shares(audit) if open_ties else "",
         silent=_once(audit, "silent"),
         blockers=_once(audit, "blockers"),
+        examples=[place(t) for t in audit.examples],
+        crashes=_once(audit, "crashes"),
+        degraded=_once(audit, "degraded"),
         curves=_curves(audit),
     )
 
@@ -76,9 +81,10 @@ def _once(audit: Audit, field: str) -> list[tuple[object, list[str]]]:
     """The places that several targets have in common, each with the targets."""
     found: dict[object, list[str]] = {}
     for standing in audit.standings:
-        for place in getattr(standing, field):
-            found.setdefault(place, []).append(standing.target.value)
-    return list(found.items())
+        for item in getattr(standing, field):
+            found.setdefault(item, []).append(standing.target.value)
+    handled = set(audit.guards)
+    return sorted(found.items(), key=lambda pair: pair[0] in handled)
 
 
 def _curves(audit: Audit) -> list[tuple[str, str]]:

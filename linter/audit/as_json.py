@@ -30,8 +30,10 @@ def content(audit: Audit) -> dict[str, Any]:
         "targets": [_standing(s) for s in audit.standings],
         "totals": {
             "ties": len(audit.ties),
-            "handled": audit.handled,
+            "handled": len(audit.guards),
             "suppressed": audit.suppressed,
+            "examples": len(audit.examples),
+            "outcomes": {o.value: n for o, n in audit.outcomes.items()},
             "remedies": {r.value: n for r, n in audit.remedies.items()},
         },
         "effort": {
@@ -50,11 +52,26 @@ def content(audit: Audit) -> dict[str, Any]:
             }
             for row in audit.kinds
         ],
+        "families": [
+            {
+                "code": row.code,
+                "title": row.title,
+                "count": row.count,
+                "outcomes": {o.value: n for o, n in row.outcomes.items()},
+                "remedies": {r.value: n for r, n in row.remedies.items()},
+            }
+            for row in audit.families
+        ],
         "inventory": {
             "apis": [_api(row) for row in audit.apis],
             "packages": [_api(row) for row in audit.packages],
             "kernels": [_api(row) for row in audit.kernels],
+            "sources": [
+                {"language": r.language, "files": r.files, "kernels": r.kernels, "lines": r.lines}
+                for r in audit.sources
+            ],
             "deployment": [_api(row) for row in audit.deployment],
+            "guards": [_place(p) for p in audit.guards],
             "tests_that_never_run_off_cuda": [_place(p) for p in audit.gates],
         },
         "hotspots": {
@@ -86,6 +103,7 @@ def content(audit: Audit) -> dict[str, Any]:
             for p in audit.trend
         ],
         "ties": [_tie(t) for t in audit.ties],
+        "examples": [_tie(t) for t in audit.examples],
         "problems": [{"path": path, "message": message} for path, message in audit.problems],
     }
 
@@ -106,6 +124,7 @@ def _standing(standing: Standing) -> dict[str, Any]:
         "outcomes": {o.value: n for o, n in standing.counts.items()},
         "silent": [_place(p) for p in standing.silent],
         "crashes": [_place(p) for p in standing.crashes],
+        "degraded": [_place(p) for p in standing.degraded],
         "blockers": [_place(p) for p in standing.blockers],
         "remedies": {r.value: n for r, n in standing.left.items()},
         "points": round(standing.points, 2),

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from uncuda.audit.as_markdown import days
+from uncuda.audit.as_markdown import days, shares, silent
 from uncuda.audit.history import sparkline
 from uncuda.audit.model import Audit, Place, Remedy, Verdict
 from uncuda.findings import Outcome
@@ -47,11 +47,12 @@ def render(audit: Audit, style: Style) -> str:
     )
     _head(console, audit)
     _targets(console, audit)
-    if audit.kinds:
-        _kinds(console, audit)
     _silent(console, audit)
     _blockers(console, audit)
+    if audit.kinds:
+        _kinds(console, audit)
     _symbols(console, audit)
+    _sources(console, audit)
     _spots(console, audit)
     _trend(console, audit)
     _plan(console, audit)
@@ -80,11 +81,7 @@ def _head(console: Console, audit: Audit) -> None:
     console.print(f"{total} ties in {files}, {audit.lines} lines; torch floor {audit.torch_floor}")
     open_ties = total - audit.remedies.get(Remedy.NONE, 0)
     if open_ties:
-        parts = [
-            f"{audit.remedies[r]} {r.value}" for r in Remedy if r is not Remedy.NONE and r in audit.remedies
-        ]
-        safe = audit.remedies.get(Remedy.SAFE, 0)
-        console.print(f"undone by: {', '.join(parts)} ({safe / open_ties:.0%} automatically)")
+        console.print(f"of {open_ties} that matter, {shares(audit)}")
         console.print(f"effort: {audit.points:g} story points, {days(audit.days)}")
     console.print()
 
@@ -123,8 +120,7 @@ def _places(console: Console, title: str, style: str, places: list[Place]) -> No
 
 
 def _silent(console: Console, audit: Audit) -> None:
-    seen = {(p.path, p.row): p for s in audit.standings for p in s.silent}
-    _places(console, "Silent: runs on the CPU with no error", "bold magenta", list(seen.values()))
+    _places(console, "Silent: runs on the CPU with no error", "bold magenta", silent(audit))
 
 
 def _blockers(console: Console, audit: Audit) -> None:
@@ -139,6 +135,15 @@ def _symbols(console: Console, audit: Audit) -> None:
     table = _table("used most", "times", "instead", right=("times",))
     for row in rows:
         table.add_row(visible(row.symbol), str(row.count), Text(visible(row.replacement), style="dim"))
+    _print(console, table)
+
+
+def _sources(console: Console, audit: Audit) -> None:
+    if not audit.sources:
+        return
+    table = _table("kernels in", "files", "kernels", "lines", right=("files", "kernels", "lines"))
+    for row in audit.sources:
+        table.add_row(visible(row.language), str(row.files), str(row.kernels), str(row.lines))
     _print(console, table)
 
 
@@ -197,6 +202,12 @@ def _plan(console: Console, audit: Audit) -> None:
 
 
 def _foot(console: Console, audit: Audit) -> None:
+    if audit.examples:
+        files = len({t.path for t in audit.examples})
+        console.print(
+            f"Examples in texts and docstrings, counted apart: {len(audit.examples)} ties in {files} "
+            f"{'file' if files == 1 else 'files'}"
+        )
     if not audit.ties:
         console.print(Text("Nothing ties this project to CUDA.", style="green"))
         return

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from uncuda.audit import judge
 from uncuda.audit.effort import ASSUMPTIONS, days
-from uncuda.audit.model import Audit, Point, Remedy, Tie
-from uncuda.findings import Category, Target
-from uncuda.results import FileResult
+from uncuda.audit.model import Audit, Point, Remedy, SourceRow, Tie
+from uncuda.findings import Target
 
 GATE = "UC702"
 
 
 def build(
-    results: Sequence[FileResult],
+    ties: Sequence[Tie],
+    problems: Sequence[tuple[str, str]] = (),
     *,
     root: Path,
     name: str,
@@ -24,19 +24,17 @@ def build(
     torch_floor: str,
     files: int,
     lines: int,
+    suppressed: int = 0,
     entry: str | None = None,
     revision: str | None = None,
     web: str | None = None,
     trend: Sequence[Point] = (),
+    loaders: Mapping[str, Sequence[str]] | None = None,
+    sources: Sequence[SourceRow] = (),
+    examples: Sequence[Tie] = (),
 ) -> Audit:
-    """The audit of `results`, whose findings must be those of every severity."""
-    ties: list[Tie] = [
-        judge.tie(result.display.replace("\\", "/"), placed, targets)
-        for result in results
-        for placed in result.findings
-        if placed.finding.outcomes
-    ]
-    standings = tuple(judge.standing(target, ties) for target in targets)
+    """The audit of `ties`, which must be those of every severity."""
+    standings = tuple(judge.standing(target, ties, loaders or {}) for target in targets)
     files_by_effort, directories = judge.spots(ties)
     plan = judge.plan(ties, targets, paths)
     points = round(sum(phase.points for phase in plan), 2)
@@ -52,12 +50,15 @@ def build(
         ties=tuple(ties),
         standings=standings,
         kinds=judge.kind_rows(ties, targets),
+        families=judge.family_rows(ties, targets),
+        outcomes=judge.worst_of(ties, targets),
         apis=judge.symbol_rows([t for t in ties if t.kind not in kinds]),
         packages=judge.symbol_rows([t for t in ties if t.kind == "packages"]),
         kernels=judge.symbol_rows([t for t in ties if t.kind == "kernels"]),
+        sources=tuple(sources),
         deployment=judge.symbol_rows([t for t in ties if t.kind in ("deployment", "process")]),
         gates=tuple(judge.place(t) for t in ties if t.code == GATE),
-        handled=sum(t.placed.finding.category is Category.POTENTIAL for t in ties),
+        guards=tuple(judge.place(t) for t in ties if judge.is_handled(t)),
         hotspots=files_by_effort,
         directories=directories,
         plan=plan,
@@ -65,10 +66,11 @@ def build(
         days=days(points),
         assumptions=ASSUMPTIONS,
         remedies={r: n for r, n in counted.items() if n},
-        problems=tuple((r.display, r.problem.message) for r in results if r.problem is not None),
+        examples=tuple(examples),
+        problems=tuple(problems),
         entry=entry,
         revision=revision,
         web=web,
         trend=tuple(trend),
-        suppressed=sum(r.suppressed for r in results),
+        suppressed=suppressed,
     )

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import subprocess
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 from uncuda.audit.build import build
-from uncuda.audit.model import Audit, Point
+from uncuda.audit.examples import examples, is_text
+from uncuda.audit.judge import IMPORT, tie
+from uncuda.audit.model import Audit, Point, Tie
+from uncuda.audit.sources import sources
 from uncuda.findings import Target
 from uncuda.runner import Job
 
@@ -25,7 +29,8 @@ def collect(arguments: Namespace) -> Audit:
     paths = arguments.paths or ["."]
     arguments.paths = paths
     gathered = gather(arguments, None)
-    jobs = gathered.jobs
+    texts = [job for job in gathered.jobs if is_text(job)]
+    jobs = [job for job in gathered.jobs if not is_text(job)]
     if arguments.entry is not None:
         from uncuda.audit.reach import reached
 
@@ -34,6 +39,7 @@ def collect(arguments: Namespace) -> Audit:
             raise AuditError(f"--entry: there is no file {arguments.entry}")
         kept = reached(entry, [job.path for job in jobs])
         jobs = [job for job in jobs if job.path.resolve() in kept]
+        texts = []
     if not jobs and not gathered.failures:
         raise AuditError(f"there is nothing to look at in {', '.join(paths)}")
     cache = None
@@ -55,8 +61,22 @@ def collect(arguments: Namespace) -> Audit:
     trend: list[Point] = []
     if arguments.history is not None and jobs:
         trend = _trend(arguments, gathered.root, jobs[0], chosen)
+    ties = [
+        item
+        for result in results
+        for item in _eased(
+            result.path,
+            [
+                tie(result.display.replace("\\", "/"), placed, chosen)
+                for placed in result.findings
+                if placed.finding.outcomes
+            ],
+        )
+    ]
     return build(
-        results,
+        ties,
+        [(r.display, r.problem.message) for r in results if r.problem is not None],
+        suppressed=sum(r.suppressed for r in results),
         root=gathered.root,
         name=_name(gathered.root, paths),
         paths=paths,
@@ -68,7 +88,36 @@ def collect(arguments: Namespace) -> Audit:
         revision=revision,
         web=web,
         trend=trend,
+        loaders=_loaders(ties, jobs),
+        sources=sources(jobs, ties),
+        examples=examples([*texts, *jobs], chosen),
     )
+
+
+def _eased(path: Path, ties: list[Tie]) -> list[Tie]:
+    """The ties of a file. A package that a function imports stops those who call it, not the program."""
+    if not any(item.blocker and item.code == IMPORT for item in ties):
+        return ties
+    from uncuda.audit.reach import lazy_rows
+
+    try:
+        lazy = lazy_rows(path.read_bytes())
+    except OSError:
+        return ties
+    return [
+        replace(item, blocker=False) if item.code == IMPORT and item.row in lazy else item for item in ties
+    ]
+
+
+def _loaders(ties: list[Tie], jobs: list[Job]) -> dict[str, list[str]]:
+    """For each file with a blocker: the places at which other files import it when they are loaded themselves."""
+    from uncuda.audit.reach import importers
+
+    shown = {job.path.resolve(): job.display.replace("\\", "/") for job in jobs if job.is_python}
+    paths = {display: path for path, display in shown.items()}
+    blocked = {paths[t.path] for t in ties if t.blocker and t.path in paths}
+    found = importers(blocked, list(shown))
+    return {shown[path]: [f"{shown[by]}:{row}" for by, row in places] for path, places in found.items()}
 
 
 def _trend(arguments: Namespace, root: Path, template: Job, targets: list[Target]) -> list[Point]:

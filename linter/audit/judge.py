@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from uncuda.audit.effort import VERIFY, days, each, points_of
 from uncuda.audit.kinds import KINDS, kind_of
 from uncuda.audit.model import (
     ApiRow,
+    FamilyRow,
     KindRow,
     Phase,
     Place,
@@ -27,7 +30,8 @@ HURTS = (Outcome.CRASH, Outcome.SILENT_CPU)
 """Outcomes that keep a target from being ready."""
 MATTERS = (*HURTS, Outcome.DEGRADED, Outcome.UNKNOWN)
 SHOWN_PLACES = 20
-_BLOCKING = ("UC501", "UC502", "UC503")
+IMPORT = "UC501"
+_BLOCKING = (IMPORT, "UC502", "UC503")
 
 
 def tie(path: str, placed: Placed, targets: Sequence[Target]) -> Tie:
@@ -69,8 +73,8 @@ def place(tie: Tie) -> Place:
 # -- targets -----------------------------------------------------------------------------------------------
 
 
-def standing(target: Target, ties: Sequence[Tie]) -> Standing:
-    """Where the project stands on one target."""
+def standing(target: Target, ties: Sequence[Tie], loaders: Mapping[str, Sequence[str]]) -> Standing:
+    """Where the project stands on one target. `loaders`: the places at which a file is imported when others load."""
     from uncuda.rules.knowledge import target as facts
 
     counts = Counter(t.outcome(target) for t in ties)
@@ -80,7 +84,8 @@ def standing(target: Target, ties: Sequence[Tie]) -> Standing:
     if blockers:
         verdict = Verdict.BLOCKED
     elif not hurting:
-        verdict = Verdict.READY
+        # What nobody knows has to be tried.
+        verdict = Verdict.WORK if counts[Outcome.UNKNOWN] else Verdict.READY
     elif all(t.remedy is Remedy.SAFE for t in hurting):
         verdict = Verdict.AFTER_FIXES
     else:
@@ -93,21 +98,35 @@ def standing(target: Target, ties: Sequence[Tie]) -> Standing:
         title=facts(target).title,
         verdict=verdict,
         counts={o: counts[o] for o in OUTCOME_ORDER if counts[o]},
-        silent=tuple(place(t) for t in hurting if t.outcome(target) is Outcome.SILENT_CPU),
-        crashes=tuple(place(t) for t in hurting if t.outcome(target) is Outcome.CRASH),
-        blockers=tuple(_first_of_each(blockers)),
+        silent=_places(ties, target, Outcome.SILENT_CPU),
+        crashes=_places(ties, target, Outcome.CRASH),
+        degraded=_places(ties, target, Outcome.DEGRADED),
+        blockers=tuple(_first_of_each(blockers, loaders)),
         left=_remedies(mattering),
         points=points,
         days=days(points),
     )
 
 
-def _first_of_each(ties: Iterable[Tie]) -> Iterable[Place]:
+def _places(ties: Iterable[Tie], target: Target, outcome: Outcome) -> tuple[Place, ...]:
+    """Where an outcome threatens; what the program handles comes last."""
+    found = [t for t in ties if t.outcome(target) is outcome]
+    return tuple(place(t) for t in sorted(found, key=is_handled))
+
+
+def is_handled(tie: Tie) -> bool:
+    """Can the program do without what it is tied to?"""
+    return tie.placed.finding.category is Category.POTENTIAL
+
+
+def _first_of_each(ties: Iterable[Tie], loaders: Mapping[str, Sequence[str]]) -> Iterable[Place]:
     seen: set[str] = set()
     for item in ties:
         if item.symbol not in seen:
             seen.add(item.symbol)
-            yield place(item)
+            by = loaders.get(item.path, ())
+            at = place(item)
+            yield replace(at, text=f"{at.text}; loaded by {', '.join(by[:3])}") if by else at
 
 
 def _remedies(ties: Iterable[Tie]) -> dict[Remedy, int]:
@@ -124,18 +143,45 @@ def kind_rows(ties: Sequence[Tie], targets: Sequence[Target]) -> tuple[KindRow, 
     for kind in KINDS:
         mine = [t for t in ties if t.kind == kind.key]
         if mine:
-            found = Counter(worst(t, targets) for t in mine)
             rows.append(
                 KindRow(
                     kind.key,
                     kind.title,
                     len(mine),
-                    {o: found[o] for o in OUTCOME_ORDER if found[o]},
+                    worst_of(mine, targets),
                     _remedies(mine),
                     points_of(mine),
                 )
             )
     return tuple(rows)
+
+
+_FAMILIES = {
+    "UC1": "Placement",
+    "UC2": "Runtime",
+    "UC3": "Numerics",
+    "UC4": "Distributed",
+    "UC5": "Kernels and packages",
+    "UC6": "Frameworks",
+    "UC7": "Process and tests",
+    "UC8": "Files around the code",
+}
+
+
+def family_rows(ties: Sequence[Tie], targets: Sequence[Target]) -> tuple[FamilyRow, ...]:
+    """The ties by family of rules, without empty rows."""
+    rows: list[FamilyRow] = []
+    for code in sorted({t.code[:3] for t in ties}):
+        mine = [t for t in ties if t.code.startswith(code)]
+        title = _FAMILIES.get(code, "Others")
+        rows.append(FamilyRow(code, title, len(mine), worst_of(mine, targets), _remedies(mine)))
+    return tuple(rows)
+
+
+def worst_of(ties: Iterable[Tie], targets: Sequence[Target]) -> dict[Outcome, int]:
+    """How many ties have which worst outcome on these targets."""
+    found = Counter(worst(t, targets) for t in ties)
+    return {o: found[o] for o in OUTCOME_ORDER if found[o]}
 
 
 def symbol_rows(ties: Sequence[Tie]) -> tuple[ApiRow, ...]:
@@ -190,7 +236,7 @@ def spots(ties: Sequence[Tie]) -> tuple[tuple[Spot, ...], tuple[Spot, ...]]:
 
 def plan(ties: Sequence[Tie], targets: Sequence[Target], paths: Sequence[str]) -> tuple[Phase, ...]:
     """The phases, empty ones left out."""
-    where = " ".join(paths) or "."
+    where = shlex.join(paths) or "."
     target = f" --target {','.join(t.value for t in targets)}" if len(targets) < len(Target) else ""
     open_ties = [t for t in ties if t.remedy is not Remedy.NONE]
     safe = [t for t in open_ties if t.remedy is Remedy.SAFE]
@@ -233,7 +279,7 @@ def plan(ties: Sequence[Tie], targets: Sequence[Target], paths: Sequence[str]) -
     ]
     phases = [p for p in phases if p is not None]
     if open_ties:
-        phases.append(_verification(where, targets))
+        phases.append(_verification(where, target, targets))
     return tuple(p for p in phases if p is not None)
 
 
@@ -259,11 +305,21 @@ def _phase(
     return Phase(title, why, tuple(steps), points, days(points), risks)
 
 
-def _verification(where: str, targets: Sequence[Target]) -> Phase:
+def _verification(where: str, target: str, targets: Sequence[Target]) -> Phase:
     names = ", ".join(t.value for t in targets if t is not Target.CPU)
     steps = [
-        Step("No tie is left that hurts", 1, 0.0, command=f"uncuda check {where} --fail-on error"),
-        Step("The tests pass on a CPU-only host", 1, 0.0),
+        Step(
+            "No tie comes back: let the CI run",
+            1,
+            0.0,
+            command=f"uncuda check {where}{target} --fail-on error",
+        ),
+        Step(
+            "The project's tests pass on a host without CUDA",
+            1,
+            0.0,
+            "with the CPU build of torch, where whatever still asks for CUDA raises",
+        ),
     ]
     if names:
         steps.append(

@@ -24,13 +24,13 @@ KINDS = (
     Kind("runtime", "Streams, events, waiting, graphs, profiling", ("UC2",)),
     Kind("numerics", "Mixed precision and numeric switches", ("UC3",)),
     Kind("seeds", "Seeds and generators", ("UC301", "UC302")),
-    Kind("process-groups", "Process groups and parallel wrappers", ("UC4",)),
-    Kind("packages", "Packages built for CUDA", ("UC501",)),
-    Kind("kernels", "Kernels and extensions", ("UC5",)),
-    Kind("attention", "Attention back ends", ("UC601", "UC605")),
+    Kind("process-groups", "Process groups and parallel wrappers", ("UC4", "UC832")),
+    Kind("packages", "Packages built for CUDA", ("UC501", "UC504", "UC80")),
+    Kind("kernels", "Kernels, extensions, native sources", ("UC5", "UC84")),
+    Kind("attention", "Attention back ends", ("UC601", "UC605", "UC834")),
     Kind("frameworks", "Arguments of frameworks", ("UC6",)),
     Kind("process", "Environment variables, tools, test gates", ("UC7",)),
-    Kind("deployment", "Requirements, images, scripts, settings", ("UC8",)),
+    Kind("deployment", "Images, scripts, clusters, settings", ("UC8",)),
     Kind("other", "Everything else", ("UC",)),
 )
 

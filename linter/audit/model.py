@@ -91,6 +91,7 @@ class Standing:
     counts: dict[Outcome, int]
     silent: tuple[Place, ...]
     crashes: tuple[Place, ...]
+    degraded: tuple[Place, ...]
     blockers: tuple[Place, ...]
     left: dict[Remedy, int]
     points: float
@@ -120,6 +121,28 @@ class ApiRow:
     outcomes: dict[Target, Outcome]
     replacement: str
     points: float
+
+
+@dataclass(frozen=True)
+class FamilyRow:
+    """The ties of one family of rules, such as UC1."""
+
+    code: str
+    title: str
+    count: int
+    outcomes: dict[Outcome, int]
+    remedies: dict[Remedy, int]
+
+
+@dataclass(frozen=True)
+class SourceRow:
+    """Kernels of one language: how much there is to port."""
+
+    language: str
+    files: int
+    kernels: int
+    lines: int
+    """Of native sources the whole files', of kernels in Python those of their functions."""
 
 
 @dataclass(frozen=True)
@@ -186,14 +209,18 @@ class Audit:
     ties: tuple[Tie, ...]
     standings: tuple[Standing, ...]
     kinds: tuple[KindRow, ...]
+    families: tuple[FamilyRow, ...]
+    outcomes: dict[Outcome, int]
+    """The worst outcome of each tie on the chosen targets."""
     apis: tuple[ApiRow, ...]
     packages: tuple[ApiRow, ...]
     kernels: tuple[ApiRow, ...]
+    sources: tuple[SourceRow, ...]
     deployment: tuple[ApiRow, ...]
     gates: tuple[Place, ...]
     """Tests that never run off CUDA."""
-    handled: int
-    """Ties that stand under a guard for CUDA or another accelerator."""
+    guards: tuple[Place, ...]
+    """Ties that are handled already: under a question for CUDA, beside a branch for another device, in a file of CUDA's own."""
     hotspots: tuple[Spot, ...]
     directories: tuple[Spot, ...]
     plan: tuple[Phase, ...]
@@ -201,6 +228,8 @@ class Audit:
     days: Days
     assumptions: tuple[str, ...]
     remedies: dict[Remedy, int]
+    examples: tuple[Tie, ...] = ()
+    """Ties in code that stands in prose; in no total but their own."""
     problems: tuple[tuple[str, str], ...] = ()
     entry: str | None = None
     revision: str | None = None

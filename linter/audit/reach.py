@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence, Set
 from pathlib import Path
 
 from uncuda.source import SourceError, decode
@@ -32,6 +32,57 @@ def reached(entry: Path, files: Iterable[Path]) -> frozenset[Path]:
     return frozenset(seen)
 
 
+def importers(wanted: Set[Path], files: Sequence[Path]) -> dict[Path, list[tuple[Path, int]]]:
+    """Where `wanted` files, which are resolved like all others, are imported as the importing file is loaded: not in
+    a function, not under a try. (file, row) for each."""
+    found: dict[Path, list[tuple[Path, int]]] = {}
+    if not wanted:
+        return found
+    roots = _roots(set(files))
+    names = {(p.parent.name if p.stem == "__init__" else p.stem).encode() for p in wanted}
+    for path in files:
+        try:
+            data = path.read_bytes()
+        except OSError:
+            continue
+        if not any(name in data for name in names):
+            continue
+        for row, level, name in _loaded(data):
+            for target in _files(level, name, path, roots):
+                if target in wanted and target != path and (path, row) not in found.get(target, ()):
+                    found.setdefault(target, []).append((path, row))
+    return found
+
+
+def _loaded(data: bytes) -> Iterator[tuple[int, int, str]]:
+    """(row, number of leading dots, dotted name) of what a module imports at its top when it is loaded."""
+    for node in _body(data):
+        for level, name in _imported(node):
+            yield node.lineno, level, name
+
+
+def lazy_rows(data: bytes) -> frozenset[int]:
+    """The rows of a module that run when one of its functions is called, not when it is loaded."""
+    found: set[int] = set()
+    waiting: list[ast.AST] = list(_body(data))
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            found.update(range(node.body[0].lineno, (node.end_lineno or node.lineno) + 1))
+        else:
+            waiting.extend(ast.iter_child_nodes(node))
+    return frozenset(found)
+
+
+def _body(data: bytes) -> list[ast.stmt]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(decode(data).text).body
+    except (SourceError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+
+
 def _roots(files: set[Path]) -> list[Path]:
     """Directories from which absolute imports may start: those that aren't packages themselves."""
     found: set[Path] = set()
@@ -52,19 +103,26 @@ def _imports(path: Path) -> Iterator[tuple[int, str]]:
     except (OSError, SourceError, SyntaxError, ValueError, RecursionError, MemoryError):
         return
     for node in ast.walk(tree):
+        yield from _imported(node)
         match node:
-            case ast.Import(names=names):
-                for alias in names:
-                    yield 0, alias.name
-            case ast.ImportFrom(module=module, names=names, level=level):
-                base = module or ""
-                yield level, base
-                for alias in names:
-                    yield level, f"{base}.{alias.name}".lstrip(".")
             case ast.Call(func=func, args=[ast.Constant(value=str(name)), *_]) if _imports_by_name(func):
                 yield 0, name
             case _:
                 pass
+
+
+def _imported(node: ast.AST) -> Iterator[tuple[int, str]]:
+    match node:
+        case ast.Import(names=names):
+            for alias in names:
+                yield 0, alias.name
+        case ast.ImportFrom(module=module, names=names, level=level):
+            base = module or ""
+            yield level, base
+            for alias in names:
+                yield level, f"{base}.{alias.name}".lstrip(".")
+        case _:
+            pass
 
 
 def _imports_by_name(func: ast.expr) -> bool:

@@ -111,7 +111,12 @@ def parser() -> ArgumentParser:
     files.add_argument("--no-cache", action="store_true", help="neither read nor write the cache")
     files.add_argument("-j", "--jobs", type=int, metavar="N", help="processes to use at most")
     made.set_defaults(
-        cst="islands", force_exclude=False, severity="info", unsafe_fixes=None, stdin_filename=None
+        cst="islands",
+        prose=True,
+        force_exclude=False,
+        severity="info",
+        unsafe_fixes=None,
+        stdin_filename=None,
     )
     return made
 
