@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import libcst as cst
 
-from uncuda.bindings import ANYWHERE, FIRST_CASE, Binding, Block, Expression, Part, Test, by_name
+from uncuda.bindings import ANYWHERE, EACH, FIRST_CASE, Binding, Block, Expression, Part, Test, by_name
 from uncuda.source import Lines
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
@@ -82,6 +82,8 @@ class AstSuiteReader:
         value: ast.expr | None = None,
         annotation: ast.expr | None = None,
         target: str | None = None,
+        whole: ast.expr | None = None,
+        steps: tuple[int, ...] = (),
     ) -> None:
         told = Binding(
             name,
@@ -92,24 +94,38 @@ class AstSuiteReader:
             (ast_dotted(value) or "") if target is None else target,
             self._block,
             self._test,
+            whole=self.source.expression(whole),
+            steps=steps if whole is not None else (),
         )
         (self.members if "." in name else self.out).append(told)
 
-    def _targets(self, target: ast.expr, value: ast.expr | None, kind: str) -> None:
+    def _targets(
+        self,
+        target: ast.expr,
+        value: ast.expr | None,
+        kind: str,
+        whole: ast.expr | None = None,
+        steps: tuple[int, ...] = (),
+    ) -> None:
         match target:
             case ast.Name(id=name):
-                self._bind(name, kind, value)
+                self._bind(name, kind, value, whole=whole, steps=steps)
             case ast.Attribute(value=ast.Name(id=owner), attr=attribute):
-                self._bind(f"{owner}.{attribute}", kind, value)
+                self._bind(f"{owner}.{attribute}", kind, value, whole=whole, steps=steps)
             case ast.Starred():
                 self._targets(target.value, None, "other")
             case ast.Tuple(elts=elements) | ast.List(elts=elements):
+                starred = any(isinstance(e, ast.Starred) for e in elements)
                 parts: list[ast.expr | None] = [None] * len(elements)
                 if isinstance(value, (ast.Tuple, ast.List)) and len(value.elts) == len(elements):
                     if not any(isinstance(e, ast.Starred) for e in (*elements, *value.elts)):
                         parts = [*value.elts]
-                for item, part in zip(elements, parts, strict=True):
-                    self._targets(item, part, kind if part is not None else "other")
+                whole = None if starred else value if value is not None else whole
+                for number, (item, part) in enumerate(zip(elements, parts, strict=True)):
+                    if part is not None:
+                        self._targets(item, part, kind)
+                    else:
+                        self._targets(item, None, "other", whole, (*steps, number))
             case _:
                 pass
 
@@ -123,9 +139,9 @@ class AstSuiteReader:
                     self._targets(target, stmt.value, "assign")
             case ast.AnnAssign(target=ast.Name(id=name)):
                 self._bind(name, "assign" if stmt.value else "declare", stmt.value, stmt.annotation)
-            case ast.AnnAssign():
+            case ast.AnnAssign(target=ast.Attribute(value=ast.Name(id=owner), attr=name)):
                 if stmt.value is not None:
-                    self._targets(stmt.target, stmt.value, "assign")
+                    self._bind(f"{owner}.{name}", "assign", stmt.value, stmt.annotation)
             case ast.AugAssign():
                 self._targets(stmt.target, None, "other")
             case ast.Delete():
@@ -141,7 +157,7 @@ class AstSuiteReader:
                 self._bind(stmt.name, "class")
                 return
             case ast.For() | ast.AsyncFor():
-                self._targets(stmt.target, None, "other")
+                self._targets(stmt.target, None, "other", stmt.iter, (EACH,))
             case ast.With() | ast.AsyncWith():
                 for item in stmt.items:
                     if item.optional_vars is not None:

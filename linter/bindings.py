@@ -35,6 +35,10 @@ ANYWHERE: Block = (Part(-1, 0),)
 """Stands for a place that isn't known."""
 
 
+EACH = -1
+"""Among the steps to a part: every element in turn."""
+
+
 class Place(NamedTuple):
     """A statement of a scope: how many statements come before it, and the suites it stands in."""
 
@@ -69,6 +73,10 @@ class Binding:
     """For an attribute: the method that binds it."""
     names: Callable[[], dict[str, list[Binding]]] | None = field(default=None, compare=False)
     """For an attribute: what that method binds."""
+    whole: Expression | None = field(default=None, compare=False)
+    """What the value is a part of: something that is iterated over, or taken apart."""
+    steps: tuple[int, ...] = ()
+    """The way from there to the value: numbers of parts, EACH for one after the other."""
 
     @property
     def place(self) -> Place | None:
@@ -143,6 +151,10 @@ class SuiteReader:
             else:
                 self._statement(stmt)
 
+    def read_target(self, target: cst.BaseAssignTargetExpression, iterable: cst.BaseExpression) -> None:
+        """Reads what the `for` of a comprehension binds."""
+        self._targets(target, None, "other", iterable, (EACH,))
+
     def _bind(
         self,
         name: str,
@@ -150,6 +162,8 @@ class SuiteReader:
         value: cst.BaseExpression | None = None,
         annotation: cst.BaseExpression | None = None,
         target: str | None = None,
+        whole: cst.BaseExpression | None = None,
+        steps: tuple[int, ...] = (),
     ) -> None:
         told = Binding(
             name,
@@ -160,22 +174,36 @@ class SuiteReader:
             _plain_name(value) if target is None else target,
             self._block,
             self._test,
+            whole=_const(whole),
+            steps=steps if whole is not None else (),
         )
         (self.members if "." in name else self.out).append(told)
 
-    def _targets(self, target: cst.CSTNode, value: cst.BaseExpression | None, kind: str) -> None:
+    def _targets(
+        self,
+        target: cst.CSTNode,
+        value: cst.BaseExpression | None,
+        kind: str,
+        whole: cst.BaseExpression | None = None,
+        steps: tuple[int, ...] = (),
+    ) -> None:
         match target:
             case cst.Name(name):
-                self._bind(name, kind, value)
+                self._bind(name, kind, value, whole=whole, steps=steps)
             case cst.Attribute(value=cst.Name(owner), attr=cst.Name(attribute)):
-                self._bind(f"{owner}.{attribute}", kind, value)
+                self._bind(f"{owner}.{attribute}", kind, value, whole=whole, steps=steps)
             case cst.Tuple(elements=elements) | cst.List(elements=elements):
+                starred = any(isinstance(e, cst.StarredElement) for e in elements)
                 parts: list[cst.BaseExpression | None] = [None] * len(elements)
                 if isinstance(value, (cst.Tuple, cst.List)) and len(value.elements) == len(elements):
                     if not any(isinstance(e, cst.StarredElement) for e in (*elements, *value.elements)):
                         parts = [e.value for e in value.elements]
-                for item, part in zip(elements, parts, strict=True):
-                    self._targets(item.value, part, kind if part is not None else "other")
+                whole = None if starred else value if value is not None else whole
+                for number, (item, part) in enumerate(zip(elements, parts, strict=True)):
+                    if part is not None:
+                        self._targets(item.value, part, kind)
+                    else:
+                        self._targets(item.value, None, "other", whole, (*steps, number))
             case _:
                 pass
 
@@ -193,9 +221,9 @@ class SuiteReader:
             case cst.AnnAssign(target=cst.Name(name)):
                 told = stmt.annotation.annotation
                 self._bind(name, "assign" if stmt.value else "declare", stmt.value, told)
-            case cst.AnnAssign():
+            case cst.AnnAssign(target=cst.Attribute(value=cst.Name(owner), attr=cst.Name(name))):
                 if stmt.value is not None:
-                    self._targets(stmt.target, stmt.value, "assign")
+                    self._bind(f"{owner}.{name}", "assign", stmt.value, stmt.annotation.annotation)
             case cst.AugAssign() | cst.Del():
                 self._targets(stmt.target, None, "other")
             case cst.Import() | cst.ImportFrom():
@@ -208,7 +236,7 @@ class SuiteReader:
                 self._bind(name, "class")
                 return
             case cst.For():
-                self._targets(stmt.target, None, "other")
+                self._targets(stmt.target, None, "other", stmt.iter, (EACH,))
             case cst.With():
                 for item in stmt.items:
                     if item.asname is not None:
@@ -355,9 +383,9 @@ class Scope:
         elif isinstance(node, _COMPREHENSIONS):
             comp: cst.CompFor | None = node.for_in
             while comp is not None:
-                for item in (comp.target, *walk_scope(comp.target)):
-                    if isinstance(item, cst.Name):
-                        yield Binding(item.value, "other")
+                reader = SuiteReader()
+                reader.read_target(comp.target, comp.iter)
+                yield from reader.out
                 comp = comp.inner_for_in
 
     def _use(self, node: cst.CSTNode) -> None:

@@ -8,14 +8,17 @@ from __future__ import annotations
 import builtins
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from uncuda.bindings import Binding, Place, Scope, dotted, reaching, visible
+from uncuda import known_results
+from uncuda.bindings import EACH, Binding, Place, Scope, dotted, reaching, visible
+from uncuda.narrowing import narrowed
+from uncuda.walk import children, walk_scope
 
 if TYPE_CHECKING:
     from uncuda.index import ClassFacts, FileIndex
@@ -31,7 +34,11 @@ class Kind(Enum):
     DENIAL = auto()  # a condition that is false only where an accelerator is there
     TENSOR = auto()
     MODULE = auto()
+    MOVABLE = auto()  # one of the two, or another of torch's own that .cuda() and .to() move alike
     OBJECT = auto()  # an instance of a class of this file that is neither
+    MANY = auto()  # gives a value like `parts[0]` each time it is iterated over or indexed
+    TABLE = auto()  # a mapping to values like `parts[0]`
+    PARTS = auto()  # a tuple of `parts`
     NONE = auto()
     INT = auto()
 
@@ -47,17 +54,24 @@ class Which(Enum):
 
 @dataclass(frozen=True)
 class Value:
-    """An abstract value. `index` says whether a device names one: "" none, else the digits or "?"."""
+    """An abstract value. `index` says whether a device names one: "" none, else the digits or "?". `parts`: what is
+    in it, if it holds others."""
 
     kind: Kind
     which: Which | None = None
     index: str = ""
     cls: str = ""
+    parts: tuple[Value, ...] = ()
 
     @property
     def is_cuda(self) -> bool:
         """A device, or its text, that is CUDA whatever the machine."""
         return self.kind in (Kind.DEVICE, Kind.TEXT) and self.which is Which.CUDA
+
+    @property
+    def moves(self) -> bool:
+        """Torch's own, or derived from it: `.cuda()` and `.to()` move it alike. (It may also be None.)"""
+        return self.kind in _MOVED
 
     @property
     def selects(self) -> bool:
@@ -69,7 +83,17 @@ class Value:
         )
 
 
+_MOVED = frozenset({Kind.TENSOR, Kind.MODULE, Kind.MOVABLE})
 UNKNOWN = Value(Kind.UNKNOWN)
+_TENSOR = Value(Kind.TENSOR)
+_MODULE = Value(Kind.MODULE)
+_TOLD = {
+    known_results.TENSOR: _TENSOR,
+    known_results.SEVERAL: Value(Kind.MANY, parts=(_TENSOR,)),
+    known_results.MODULE: _MODULE,
+    known_results.MODULES: Value(Kind.MODULE, parts=(_MODULE,)),
+    known_results.MOVABLE: Value(Kind.MOVABLE),
+}
 CUDA_FLAG = Value(Kind.FLAG, Which.CUDA)
 ACCELERATOR_FLAG = Value(Kind.FLAG, Which.SELECTED)
 _OPPOSITE = {Kind.FLAG: Kind.DENIAL, Kind.DENIAL: Kind.FLAG}
@@ -78,27 +102,18 @@ _CUDA_TEXT = re.compile(r"cuda(?::(\d+))?\Z")
 _DEVICE_TEXT = re.compile(r"(cpu|cuda|mps|xpu|hpu|npu|mlu|musa|xla|meta|ipu|privateuseone)(?::(\d+))?\Z")
 _CUDA_HEAD = re.compile(r"cuda:\Z")
 
-# Calls that give a tensor: torch.<name>(…). Enough to know a receiver; not a list of all that do.
-_TENSOR_MAKERS = frozenset(
-    """arange as_tensor bernoulli bmm cat clone concat conj cos cumsum diag einsum empty empty_like exp eye
-    flatten flip from_numpy full full_like gather hstack index_select linspace log logspace masked_select matmul
-    max_pool2d mean meshgrid mm mul multinomial norm normal ones ones_like outer pow rand rand_like randint
-    randint_like randn randn_like randperm relu reshape sigmoid sin softmax sparse_coo_tensor sqrt squeeze stack
-    sub sum tanh tensor tensordot tile transpose tril triu unsqueeze vstack where zeros zeros_like FloatTensor
-    LongTensor IntTensor DoubleTensor HalfTensor ByteTensor BoolTensor Tensor ShortTensor CharTensor
-    BFloat16Tensor""".split()
+_OTHER_RESULT = frozenset({"out", "output_loading_info", "return_indices", "return_inverse", "return_counts"})
+"""With these arguments functions give something else, or may."""
+_BUILTINS = frozenset(
+    "bool dict enumerate filter frozenset iter list map next reversed set sorted str tuple zip".split()
 )
-# Methods that give back the same sort of thing: tensor from tensor, module from module.
-_KEEPS_TENSOR = frozenset(
-    """abs add argmax backward bfloat16 bool byte clamp clip clone contiguous cos cpu cuda cumsum detach detach_
-    div double exp expand expand_as flatten flip float gather half index_select int item log long masked_fill
-    matmul mean mul narrow new new_empty new_full new_ones new_tensor new_zeros norm normal_ permute pin_memory pow
-    repeat requires_grad_ reshape scatter_ select share_memory_ sigmoid sin softmax sort split sqrt squeeze sub
-    sum t tanh to topk transpose triu tril type type_as unbind uniform_ unsqueeze view view_as zero_""".split()
-) - {"backward", "item", "sort", "split", "topk", "unbind"}
-_KEEPS_MODULE = frozenset(
-    "apply bfloat16 cpu cuda double eval float half requires_grad_ share_memory to to_empty train type".split()
+_TENSOR_CLASSES = frozenset({"torch.nn.Parameter", "torch.nn.parameter.Parameter", "torch.autograd.Variable"})
+# Annotations, from collections.abc, typing and the built-in names.
+_GENERIC_MANY = frozenset(
+    """list List set Set frozenset FrozenSet tuple Tuple deque Deque Sequence MutableSequence Iterable Iterator
+    Collection AbstractSet""".split()
 )
+_GENERIC_TABLES = frozenset("dict Dict Mapping MutableMapping OrderedDict DefaultDict defaultdict".split())
 # An attribute used on a name says what it is, when nothing else has that attribute.
 _ONLY_TENSORS = frozenset(
     """backward contiguous data_ptr detach detach_ dim expand_as index_fill_ is_contiguous masked_fill
@@ -197,8 +212,70 @@ def argument(call: cst.Call, keyword: str, position: int | None = None) -> cst.A
     return None
 
 
+def joined(values: Sequence[Value]) -> Value:
+    """What values of one of these kinds have in common. None beside a tensor or a module changes nothing: it has
+    neither `.cuda()` nor `.to()`."""
+    values = [v for v in values if v.kind is not Kind.NONE] or list(values)
+    if not values or any(v.kind is Kind.UNKNOWN for v in values):
+        return UNKNOWN
+    first = values[0]
+    kinds = {v.kind for v in values}
+    if all(v == first for v in values):
+        return first
+    if kinds <= _MOVED:
+        return Value(kinds.pop() if len(kinds) == 1 else Kind.MOVABLE)
+    if kinds == {Kind.PARTS} and len({len(v.parts) for v in values}) == 1:
+        return Value(Kind.PARTS, parts=tuple(map(joined, zip(*(v.parts for v in values), strict=True))))
+    if kinds <= {Kind.PARTS, Kind.MANY} or kinds == {Kind.TABLE}:
+        return many([p for v in values for p in v.parts], Kind.TABLE if Kind.TABLE in kinds else Kind.MANY)
+    return UNKNOWN
+
+
+def many(parts: Sequence[Value], kind: Kind = Kind.MANY) -> Value:
+    """Something that gives such values one after the other."""
+    each = joined(parts)
+    return UNKNOWN if each.kind is Kind.UNKNOWN else Value(kind, parts=(each,))
+
+
+def part(value: Value, step: int) -> Value:
+    """A part of a value: one by its number, or EACH."""
+    match value.kind:
+        case Kind.MANY | Kind.MODULE if value.parts:
+            return value.parts[0]
+        case Kind.PARTS if step == EACH:
+            return joined(value.parts)
+        case Kind.PARTS if -len(value.parts) <= step < len(value.parts):
+            return value.parts[step]
+        case Kind.TENSOR:
+            return value
+        case _:
+            return UNKNOWN
+
+
 # Steps that one question may take: a name that is rebound through itself twenty times has 20⁴ ways to be read.
 _BUDGET = 400
+
+
+def _keeps(kind: Kind, methods: set[str]) -> bool:
+    """Does a value stay what it is through all these methods?"""
+    if kind is Kind.TENSOR:
+        return known_results.keeps_tensor(methods)
+    if kind is Kind.MOVABLE:
+        return known_results.keeps_tensor(methods) and known_results.keeps_module(methods)
+    return kind is Kind.MODULE and known_results.keeps_module(methods)
+
+
+def _number(node: cst.BaseExpression) -> int:
+    """The number that a literal index is; one that fits no tuple for any other."""
+    match node:
+        case cst.Integer(value=digits) if digits.isdigit():
+            return int(digits)
+        case cst.UnaryOperation(operator=cst.Minus(), expression=cst.Integer(value=digits)) if (
+            digits.isdigit()
+        ):
+            return -int(digits)
+        case _:
+            return sys.maxsize
 
 
 def _negated(value: Value) -> Value:
@@ -218,6 +295,30 @@ def _own_method(binding: Binding) -> str | None:
     while isinstance(base, cst.Call) and isinstance(base.func, cst.Attribute):
         base = base.func.value
     return node.func.attr.value if isinstance(base, cst.Name) and base.value == binding.name else None
+
+
+def _kept_by(binding: Binding) -> list[str] | None:
+    """The methods in `self.x = self.x.first().last()`, which defines an attribute by itself; None for others."""
+    node = binding.value() if binding.kind == "assign" and binding.value is not None else None
+    methods: list[str] = []
+    while isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute):
+        methods.append(node.func.attr.value)
+        node = node.func.value
+    return methods if methods and dotted(node) == f"self.{binding.name}" else None
+
+
+def returns(node: cst.FunctionDef) -> Iterator[list[cst.CSTNode]]:
+    """The paths to a function's own `return` statements, from the function down; none for what is more than one."""
+    if any(isinstance(item, (cst.Yield, cst.Await)) for item in walk_scope(node.body)):
+        return
+    stack: list[list[cst.CSTNode]] = [[node, node.body]]
+    while stack:
+        path = stack.pop()
+        for child in children(path[-1]):
+            if isinstance(child, cst.Return):
+                yield [*path, child]
+            elif not isinstance(child, (cst.FunctionDef, cst.ClassDef, cst.BaseExpression)):
+                stack.append([*path, child])
 
 
 class Flow:
@@ -336,9 +437,9 @@ class Flow:
             case cst.Integer():
                 return Value(Kind.INT, index=node.value)
             case cst.Name(name):
-                return self._name(name)
+                return self._asked(node, self._name(name))
             case cst.Attribute():
-                return self._attribute(node)
+                return self._asked(node, self._attribute(node))
             case cst.Call():
                 return self._call(node)
             case cst.IfExp():
@@ -350,15 +451,82 @@ class Flow:
             case cst.Comparison():
                 return self._comparison(node)
             case cst.BinaryOperation():
-                left, right = self.value(node.left), self.value(node.right)
-                return next((v for v in (left, right) if v.kind is Kind.TENSOR), UNKNOWN)
+                return self._operation(node)
+            case cst.UnaryOperation():
+                inner = self.value(node.expression)
+                return inner if inner.kind is Kind.TENSOR else UNKNOWN
             case cst.NamedExpr():
                 return self.value(node.value)
             case cst.Subscript():
-                inner = self.value(node.value)
-                return inner if inner.kind is Kind.TENSOR else UNKNOWN
+                return self._asked(node, self._subscript(node))
+            case cst.Tuple() | cst.List() | cst.Set():
+                return self._display(node)
+            case cst.Dict():
+                return many([self._entry(e) for e in node.elements], Kind.TABLE)
+            case cst.ListComp() | cst.SetComp() | cst.GeneratorExp():
+                return many([self._within(node).value(node.elt)])
+            case cst.DictComp():
+                return many([self._within(node).value(node.value)], Kind.TABLE)
             case _:
                 return UNKNOWN
+
+    def _operation(self, node: cst.BinaryOperation) -> Value:
+        if string_value(node.left) is not None or isinstance(node.left, cst.FormattedString):
+            return UNKNOWN
+        left, right = self.value(node.left), self.value(node.right)
+        if Kind.TENSOR in (left.kind, right.kind):
+            return _TENSOR
+        if isinstance(node.operator, cst.Add) and {left.kind, right.kind} <= {Kind.MANY, Kind.PARTS}:
+            return many([*left.parts, *right.parts])
+        return (
+            many(left.parts)
+            if isinstance(node.operator, cst.Multiply) and left.kind is Kind.MANY
+            else UNKNOWN
+        )
+
+    def _subscript(self, node: cst.Subscript) -> Value:
+        inner = self.value(node.value)
+        match node.slice:
+            case _ if inner.kind is Kind.TENSOR:
+                return inner
+            case [cst.SubscriptElement(slice=cst.Slice())]:
+                return many(inner.parts) if inner.kind in (Kind.MANY, Kind.PARTS) else UNKNOWN
+            case [cst.SubscriptElement(slice=cst.Index(value=at))]:
+                if inner.kind is Kind.TABLE:
+                    return inner.parts[0]
+                if inner.kind is Kind.PARTS:
+                    return part(inner, _number(at))
+                return part(inner, EACH)
+            case _:
+                return UNKNOWN
+
+    def _display(self, node: cst.Tuple | cst.List | cst.Set) -> Value:
+        if any(isinstance(e, cst.StarredElement) for e in node.elements):
+            return UNKNOWN
+        parts = tuple(self.value(e.value) for e in node.elements)
+        if isinstance(node, cst.Tuple) and any(p.kind is not Kind.UNKNOWN for p in parts):
+            return Value(Kind.PARTS, parts=parts)
+        return many(parts)
+
+    def _entry(self, element: cst.BaseDictElement) -> Value:
+        return self.value(element.value) if isinstance(element, cst.DictElement) else UNKNOWN
+
+    def _within(self, node: cst.BaseComp) -> Flow:
+        """The same place, inside a comprehension."""
+        return self._nested(Scope("function", node, self.scope), [*self.ancestors, node])
+
+    def _nested(self, scope: Scope, ancestors: Sequence[cst.CSTNode]) -> Flow:
+        other = Flow(self.index, scope, ancestors, self.owner)
+        other._places = dict(self._places)
+        other._depth = self._depth
+        other._budget = self._budget
+        return other
+
+    def _asked(self, node: cst.BaseExpression, value: Value) -> Value:
+        """The value of something that a test around the place may have told more of."""
+        if value.kind is not Kind.UNKNOWN or not self.ancestors:
+            return value
+        return narrowed(node, self)
 
     def _name(self, name: str) -> Value:
         found = self.bindings(name)
@@ -366,7 +534,35 @@ class Flow:
             return UNKNOWN
         scope, reached = found
         value = self._agreed(scope, reached)
-        return self._by_use(name, scope) if value.kind is Kind.UNKNOWN else value
+        if value.kind is not Kind.UNKNOWN:
+            return value
+        if isinstance(scope.node, cst.Lambda):
+            return self._lambda_parameter(name, scope.node)
+        return self._by_use(name, scope)
+
+    def _lambda_parameter(self, name: str, node: cst.Lambda) -> Value:
+        """What a lambda is given by the call that it is an argument of."""
+        at = next((i for i, above in enumerate(self.ancestors) if above is node), 0)
+        number = next((i for i, p in enumerate(node.params.params) if p.name.value == name), -1)
+        if at < 2 or number < 0 or not isinstance(call := self.ancestors[at - 2], cst.Call):
+            return UNKNOWN
+        scope = self.scope
+        while scope.node is not node:
+            if scope.parent is None:
+                return UNKNOWN
+            scope = scope.parent
+        around = self._nested(scope.parent or scope, self.ancestors[: at - 1])
+        match call.func, call.args:
+            case cst.Name("map" | "filter"), [cst.Arg(value=given), *others] if given is node:
+                return part(around.value(others[number].value), EACH) if number < len(others) else UNKNOWN
+            case cst.Name("sorted" | "min" | "max"), [cst.Arg(value=items), *_] if items is not node:
+                return part(around.value(items), EACH)
+            case cst.Attribute(value=owner, attr=cst.Name("apply" | "_apply" as method)), _:
+                if around.value(owner).kind is Kind.MODULE:
+                    return _MODULE if method == "apply" else _TENSOR
+                return UNKNOWN
+            case _:
+                return UNKNOWN
 
     def _agreed(self, scope: Scope, reached: list[Binding]) -> Value:
         """What a name holds that one of these bindings gave a value: what they have in common."""
@@ -375,15 +571,11 @@ class Flow:
         told = [(b, v) for b, v in told if b.kind != "declare" or v.kind is not Kind.UNKNOWN] or told[:1]
         reached, values = [b for b, _ in told], [v for _, v in told]
         first = values[0]
-        if first.kind is Kind.UNKNOWN or all(v == first for v in values):
+        if all(v == first for v in values):
             return first
-        if any(v.kind is not first.kind for v in values):
-            return UNKNOWN
-        if first.kind in (Kind.TENSOR, Kind.MODULE):
-            return Value(first.kind)
-        if first.kind in (Kind.DEVICE, Kind.TEXT):
+        if first.kind in (Kind.DEVICE, Kind.TEXT) and all(v.kind is first.kind for v in values):
             return self._selected(scope, reached, values)
-        return UNKNOWN
+        return joined(values)
 
     def _selected(self, scope: Scope, reached: list[Binding], values: list[Value]) -> Value:
         """A device that `if` statements choose."""
@@ -412,8 +604,18 @@ class Flow:
             if told.kind is not Kind.UNKNOWN:
                 return told
         if binding.kind == "assign" and binding.value is not None:
-            return self._in(scope, binding).value_of_binding(binding)
-        return UNKNOWN
+            value = self._in(scope, binding).value_of_binding(binding)
+        elif binding.whole is not None:
+            comprehension = scope.immediate and scope.kind == "function"
+            around = self._nested(scope, self.ancestors) if comprehension else self._in(scope, binding)
+            value = around.value(binding.whole())
+            for step in binding.steps:
+                value = part(value, step)
+        else:
+            return UNKNOWN
+        # Something else may be put into it afterwards.
+        changing = value.kind in (Kind.MANY, Kind.TABLE) and self.index.changes(binding.name)
+        return UNKNOWN if changing else value
 
     def value_of_binding(self, binding: Binding) -> Value:
         """What an assignment bound, unless it is defined by itself (`x = x.cuda()`)."""
@@ -429,8 +631,7 @@ class Flow:
         kinds = {self._bound(self.scope, b).kind for b in found if _own_method(b) is None}
         self._depth -= 1
         kind = kinds.pop() if len(kinds) == 1 else Kind.UNKNOWN
-        kept = {Kind.TENSOR: _KEEPS_TENSOR, Kind.MODULE: _KEEPS_MODULE}.get(kind)
-        return Value(kind) if kept and methods - {None} <= kept else UNKNOWN
+        return Value(kind) if _keeps(kind, {m for m in methods if m is not None}) else UNKNOWN
 
     def _annotated(self, scope: Scope, node: cst.BaseExpression) -> Value:
         text = string_value(node)
@@ -440,21 +641,42 @@ class Flow:
             except cst.ParserSyntaxError:
                 return UNKNOWN
         if isinstance(node, cst.BinaryOperation):  # X | None
-            sides = [n for n in (node.left, node.right) if dotted(n) != "None"]
-            return self._annotated(scope, sides[0]) if len(sides) == 1 else UNKNOWN
-        if isinstance(node, cst.Subscript) and (dotted(node.value) or "").split(".")[-1] == "Optional":
-            match node.slice:
-                case [cst.SubscriptElement(slice=cst.Index(value=inner))]:
-                    return self._annotated(scope, inner)
+            return joined([self._annotated(scope, n) for n in (node.left, node.right)])
+        if isinstance(node, cst.Subscript):
+            return self._generic(scope, node)
         name = self._in(scope).qualified(node) or dotted(node) or ""
-        if name in ("torch.Tensor", "torch.nn.Parameter", "torch.nn.parameter.Parameter") or re.fullmatch(
-            r"torch\.\w*Tensor", name
-        ):
-            return Value(Kind.TENSOR)
-        if name in ("torch.nn.Module", "torch.nn.modules.module.Module"):
-            return Value(Kind.MODULE)
+        if name == "None":
+            return Value(Kind.NONE)
         if name == "torch.device":
             return Value(Kind.DEVICE)
+        return self.instance_of(name)
+
+    def _generic(self, scope: Scope, node: cst.Subscript) -> Value:
+        """What an annotation such as `list[Tensor]` says."""
+        name = (dotted(node.value) or "").rpartition(".")[2]
+        given = [e.slice.value for e in node.slice if isinstance(e.slice, cst.Index)]
+        if len(given) == 1 and isinstance(given[0], cst.Tuple):
+            given = [e.value for e in given[0].elements]
+        parts = [self._annotated(scope, g) for g in given if not isinstance(g, cst.Ellipsis)]
+        if not parts:
+            return UNKNOWN
+        if name in ("Optional", "Union", "Annotated", "Final", "ClassVar"):
+            return joined(parts[:1] if name == "Annotated" else parts)
+        if name in ("tuple", "Tuple") and len(parts) == len(given):
+            return Value(Kind.PARTS, parts=tuple(parts))
+        if name in _GENERIC_MANY and len(parts) == 1:
+            return many(parts)
+        return many(parts[1:], Kind.TABLE) if name in _GENERIC_TABLES and len(parts) == 2 else UNKNOWN
+
+    def instance_of(self, name: str) -> Value:
+        """An object of the class with this full name, or of one that derives from it."""
+        if re.fullmatch(r"torch\.\w*Tensor", name) or name in _TENSOR_CLASSES:
+            return _TENSOR
+        if name == "torch.nn.utils.rnn.PackedSequence":
+            return Value(Kind.MOVABLE)
+        if known_results.is_module_base(name):
+            # A class of this file that moves itself may derive from it.
+            return UNKNOWN if self.index.moves_itself else _MODULE
         return self._instance(name)
 
     def _by_use(self, name: str, scope: Scope) -> Value:
@@ -498,16 +720,30 @@ class Flow:
         module = self.scope
         while module.parent is not None:
             module = module.parent
-        values = {self._attribute_bound(b, module) for b in found}
-        return values.pop() if len(values) == 1 else UNKNOWN
+        kept = [(b, _kept_by(b)) for b in found]
+        value = joined([self._attribute_bound(b, module) for b, methods in kept if methods is None])
+        through = {m for _, methods in kept if methods is not None for m in methods}
+        return value if not through or _keeps(value.kind, through) else UNKNOWN
 
     def _attribute_bound(self, binding: Binding, module: Scope) -> Value:
-        if binding.kind != "assign" or binding.value is None:
-            return UNKNOWN
         scope = module
         if binding.names is not None:
             scope = Scope("function", None, module, names=binding.names())
-        return self._in(scope, binding if scope is not module else None).value(binding.value())
+        around = self._in(scope, binding if scope is not module else None)
+        if binding.annotation is not None:
+            told = around._annotated(module, binding.annotation())
+            if told.kind is not Kind.UNKNOWN:
+                return told
+        if binding.kind == "assign" and binding.value is not None:
+            value = around.value(binding.value())
+        elif binding.whole is not None:
+            value = around.value(binding.whole())
+            for step in binding.steps:
+                value = part(value, step)
+        else:
+            return UNKNOWN
+        changing = value.kind in (Kind.MANY, Kind.TABLE) and self.index.changes(f"self.{binding.name}")
+        return UNKNOWN if changing else value
 
     def _member_of(self, owner: str, attribute: str) -> Value:
         """What `owner.attribute` holds by the assignments to it that are in sight (`args.cuda = …`)."""
@@ -536,22 +772,118 @@ class Flow:
             if told is not None:
                 return told
         if isinstance(node.func, cst.Attribute):
-            base = self.value(node.func.value)
-            method = node.func.attr.value
-            if base.kind is Kind.TENSOR and method in _KEEPS_TENSOR:
-                return base
-            if base.kind is Kind.MODULE and method in _KEEPS_MODULE:
-                return base
-        elif isinstance(node.func, cst.Name):
-            if node.func.value == "str" and len(node.args) == 1:
-                inner = self.value(node.args[0].value)
-                if inner.kind in (Kind.DEVICE, Kind.TEXT):
-                    return Value(Kind.TEXT, inner.which, inner.index)
-            if node.func.value == "bool" and len(node.args) == 1:
-                inner = self.value(node.args[0].value)
-                return inner if inner.kind in _OPPOSITE else UNKNOWN
-            return self._instance(node.func.value)
+            return self._method(node.func, node)
+        if isinstance(node.func, cst.Name):
+            return self._builtin(node.func.value, node) or self._own(node.func.value)
         return UNKNOWN
+
+    def _method(self, func: cst.Attribute, node: cst.Call) -> Value:
+        base, method = self.value(func.value), func.attr.value
+        match base.kind:
+            case Kind.TENSOR:
+                told = known_results.of_tensor(method, len(node.args))
+                return _TOLD[told] if told is not None else UNKNOWN
+            case Kind.MODULE:
+                given = known_results.of_module(method)
+                if given is not None:
+                    told, named = given
+                    each = _TOLD[told]
+                    return many([Value(Kind.PARTS, parts=(UNKNOWN, each)) if named else each])
+                if method == "state_dict":
+                    return Value(Kind.TABLE, parts=(_TENSOR,))
+                return base if _keeps(base.kind, {method}) else UNKNOWN
+            case Kind.MOVABLE:
+                return base if _keeps(base.kind, {method}) else UNKNOWN
+            case Kind.TABLE:
+                match method:
+                    case "values":
+                        return many(base.parts)
+                    case "items":
+                        return many([Value(Kind.PARTS, parts=(UNKNOWN, *base.parts))])
+                    case "get" if len(node.args) == 1:
+                        return base.parts[0]
+                    case "pop" if len(node.args) == 1:
+                        return base.parts[0]
+                    case "copy":
+                        return base
+                    case _:
+                        return UNKNOWN
+            case Kind.MANY if method == "pop" and not self.index.changes(dotted(func.value) or ""):
+                return base.parts[0]
+            case _:
+                return UNKNOWN
+
+    def _builtin(self, name: str, node: cst.Call) -> Value | None:
+        """What one of Python's own functions gives; None for any other name."""
+        if name not in _BUILTINS or self.bindings(name) is not None:
+            return None
+        given = [a.value for a in node.args if a.keyword is None and not a.star]
+        if not given:
+            return UNKNOWN
+        if name in ("str", "bool"):
+            inner = self.value(given[0]) if len(node.args) == 1 else UNKNOWN
+            if name == "bool":
+                return inner if inner.kind in _OPPOSITE else UNKNOWN
+            known = inner.kind in (Kind.DEVICE, Kind.TEXT)
+            return Value(Kind.TEXT, inner.which, inner.index) if known else UNKNOWN
+        each = [part(self.value(g), EACH) for g in given]
+        match name:
+            case "zip":
+                whole = len(given) == len(node.args) or all(
+                    a.keyword is not None for a in node.args[len(given) :]
+                )
+                return many([Value(Kind.PARTS, parts=tuple(each))]) if whole else UNKNOWN
+            case "enumerate":
+                return many([Value(Kind.PARTS, parts=(UNKNOWN, each[0]))])
+            case "next":
+                return each[0] if len(given) == 1 else joined([each[0], self.value(given[1])])
+            case "filter":
+                return many(each[1:2])
+            case "dict":
+                inner = self.value(given[0])
+                return inner if inner.kind is Kind.TABLE and len(node.args) == 1 else UNKNOWN
+            case "map":
+                match given[0]:
+                    case cst.Lambda(body=body):
+                        # Its parameters are what the call gives it.
+                        around = [*self.ancestors, node, node.args[0], given[0]]
+                        return many(
+                            [self._nested(Scope("function", given[0], self.scope), around).value(body)]
+                        )
+                    case _:
+                        return UNKNOWN
+            case _:
+                return many(each[:1])
+
+    def _own(self, name: str) -> Value:
+        """What a class or a function of this file gives when it is called."""
+        found = self.bindings(name)
+        if found is None or found[0].kind != "module" or len(found[0].bindings().get(name, ())) != 1:
+            return UNKNOWN
+        [binding] = found[1]
+        if binding.kind == "class":
+            return self._instance(name)
+        function = self.index.function(name) if binding.kind == "def" else None
+        return UNKNOWN if function is None else self._returned(function)
+
+    def _returned(self, node: cst.FunctionDef) -> Value:
+        """What a function returns: by its annotation, else by all its `return` statements."""
+        module = self.outside()
+        if node.returns is not None:
+            told = module._annotated(module.scope, node.returns.annotation)
+            if told.kind is not Kind.UNKNOWN:
+                return told
+        scope = Scope("function", node, module.scope)
+        values: list[Value] = []
+        for path in returns(node):
+            inside = module._nested(scope, path)
+            inside._places = {}
+            last = path[-1]
+            assert isinstance(last, cst.Return)
+            values.append(inside.value(last.value) if last.value is not None else Value(Kind.NONE))
+            if values[-1].kind is Kind.UNKNOWN:
+                return UNKNOWN
+        return joined(values)
 
     def _known_call(self, name: str, node: cst.Call) -> Value | None:
         match name:
@@ -563,20 +895,12 @@ class Flow:
                 return ACCELERATOR_FLAG
             case "torch.accelerator.current_accelerator":
                 return Value(Kind.DEVICE, Which.SELECTED)
-            case "torch.nn.DataParallel" | "torch.nn.parallel.DistributedDataParallel":
-                return Value(Kind.MODULE)
             case _:
                 pass
-        head, _, last = name.rpartition(".")
-        if head == "torch" and last in _TENSOR_MAKERS:
-            return Value(Kind.TENSOR)
-        if head in ("torch.nn", "torch.nn.modules") and last[:1].isupper():
-            return Value(Kind.TENSOR if last == "Parameter" else Kind.MODULE)
-        if head == "torch.autograd" and last == "Variable":
-            return Value(Kind.TENSOR)
-        if head == "torchvision.models":
-            return Value(Kind.MODULE)
-        return None
+        told = known_results.of_call(name, len(node.args))
+        if told is None or any(a.keyword is not None and a.keyword.value in _OTHER_RESULT for a in node.args):
+            return None
+        return _TOLD[told]
 
     def _device_call(self, node: cst.Call) -> Value:
         given = argument(node, "device", 0) or argument(node, "type", 0)
@@ -602,9 +926,7 @@ class Flow:
                 if body.which is Which.SELECTED:
                     return Value(body.kind, Which.SELECTED, body.index)
             return body if body == other else Value(body.kind)
-        if body.kind is other.kind and body.kind in (Kind.TENSOR, Kind.MODULE):
-            return Value(body.kind)
-        return UNKNOWN
+        return joined([body, other])
 
     def _both(self, left: Value, right: Value, node: cst.BooleanOperation) -> Value:
         """Of `and`: true only where both sides are, false where one of them is. Of `or` the other way round."""
@@ -631,8 +953,24 @@ class Flow:
             case [
                 cst.ComparisonTarget(operator=(cst.Equal() | cst.NotEqual()) as operator, comparator=right)
             ]:
-                if any(self.value(side).is_cuda for side in (node.left, right)):
+                values = [self.value(side) for side in (node.left, right)]
+                if any(v.is_cuda for v in values):
                     return CUDA_FLAG if isinstance(operator, cst.Equal) else _negated(CUDA_FLAG)
+                if any(v.kind is Kind.NONE for v in values):
+                    return UNKNOWN
+                return next((v for v in values if v.kind is Kind.TENSOR), UNKNOWN)
+            case [
+                cst.ComparisonTarget(
+                    operator=cst.LessThan()
+                    | cst.LessThanEqual()
+                    | cst.GreaterThan()
+                    | cst.GreaterThanEqual(),
+                    comparator=right,
+                )
+            ]:
+                return next(
+                    (v for v in map(self.value, (node.left, right)) if v.kind is Kind.TENSOR), UNKNOWN
+                )
         return UNKNOWN
 
     def _instance(self, name: str) -> Value:
@@ -668,11 +1006,7 @@ class Flow:
             return False
         for base in facts.bases:
             full = self._full(base)
-            if full in ("torch.nn.Module", "torch.nn.modules.Module") or (
-                full.startswith("torch.nn.")
-                and full.rpartition(".")[2][:1].isupper()
-                and full != "torch.nn.Parameter"
-            ):
+            if known_results.is_module_base(full):
                 return True
             inner = self.index.classes.get(base)
             if inner is not None and inner is not facts and self.is_module(inner, depth + 1):

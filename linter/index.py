@@ -40,6 +40,9 @@ from uncuda.source import Lines
 from uncuda.walk import walk
 
 _USE = re.compile(r"(?<![\w.])(\w+)\.(\w+)(\(?)")
+_CHANGING = "append|extend|insert|add|update|setdefault|appendleft|__setitem__"
+_LONG = 8000
+"""A function of more characters isn't parsed to know what it returns."""
 _LEAVING = frozenset({"exit", "quit", "_exit", "skip", "skipTest"})
 Names = dict[str, list[Binding]]
 
@@ -91,6 +94,8 @@ class FileIndex:
     """Is there an `if __name__ == "__main__":`?"""
     orders: list[int]
     """For each top-level statement, the order of the statement before it."""
+    decorated: set[str] = field(default_factory=set)
+    """Top-level functions with decorators."""
     exits: list[tuple[int, Test]] = field(default_factory=list)
     """Conditions that hold, or don't, after the top-level statement of that order: `if not x: exit()`, `assert x`."""
 
@@ -101,6 +106,45 @@ class FileIndex:
         for name, attribute, called in _USE.findall(self.text):
             found.setdefault(name, set()).add((attribute, bool(called)))
         return found
+
+    def changes(self, name: str) -> bool:
+        """Is something put into the list or mapping `name` ("x", "self.x") anywhere in the file?"""
+        if name not in self._changes:
+            spelled = re.escape(name)
+            self._changes[name] = not name or bool(
+                re.search(
+                    rf"(?<![\w.]){spelled}(?:\.(?:{_CHANGING})\(|\[[^\n]*?\]\s*[-+*/|&]?=(?!=))", self.text
+                )
+            )
+        return self._changes[name]
+
+    @cached_property
+    def _changes(self) -> dict[str, bool]:
+        return {}
+
+    @cached_property
+    def moves_itself(self) -> bool:
+        """Has a class of the file that derives from another a `cuda` or `to` of its own?"""
+        return any(facts.bases and {"cuda", "to"} & facts.methods for facts in self.classes.values())
+
+    def function(self, name: str) -> cst.FunctionDef | None:
+        """A plain function of the module, with a tree of its own; None where it is decorated, or long."""
+        if name not in self._functions:
+            start, end = self.functions.get(name, (0, 0))
+            found: cst.FunctionDef | None = None
+            if name not in self.decorated and 0 < end - start < _LONG:
+                try:
+                    statement = cst.parse_statement(self.text[start:end] + "\n")
+                except cst.ParserSyntaxError:
+                    statement = None
+                if isinstance(statement, cst.FunctionDef) and statement.asynchronous is None:
+                    found = statement
+            self._functions[name] = found
+        return self._functions[name]
+
+    @cached_property
+    def _functions(self) -> dict[str, cst.FunctionDef | None]:
+        return {}
 
     @cached_property
     def aliases(self) -> dict[str, str]:
@@ -141,6 +185,8 @@ class _AstIndexer:
                     found.classes[stmt.name] = self._class(stmt)
                 case ast.FunctionDef() | ast.AsyncFunctionDef():
                     found.functions[stmt.name] = span(stmt)
+                    if not all(map(_changes_nothing, map(ast_dotted, map(_ast_called, stmt.decorator_list)))):
+                        found.decorated.add(stmt.name)
                 case ast.Import() | ast.ImportFrom():
                     future = isinstance(stmt, ast.ImportFrom) and stmt.module == "__future__"
                     found.star_import = found.star_import or any(a.name == "*" for a in stmt.names)
@@ -221,6 +267,11 @@ def _add_attributes(
             found.setdefault(attribute, []).append(Binding(attribute, "other", block=ANYWHERE, where=method))
 
 
+def _changes_nothing(decorator: str | None) -> bool:
+    """Does a function with this decorator still return what it says?"""
+    return (decorator or "").rpartition(".")[2] in ("no_grad", "inference_mode", "enable_grad")
+
+
 def _ast_leaves(body: list[ast.stmt]) -> bool:
     """Does a suite at module level always leave the module?"""
     match body[-1]:
@@ -261,6 +312,8 @@ def from_cst(
                 found.classes[stmt.name.value] = class_facts(stmt)
             case cst.FunctionDef():
                 found.functions[stmt.name.value] = (where(stmt)[0], where(last_part(stmt))[1])
+                if not all(_changes_nothing(dotted(_called(d.decorator))) for d in stmt.decorators):
+                    found.decorated.add(stmt.name.value)
             case cst.SimpleStatementLine():
                 for small in stmt.body:
                     match small:

@@ -34,8 +34,9 @@ class CudaCall(Rule):
     triggers = (r".cuda\b",)
     effort = 1
     fix_safety = (
-        "Safe where the receiver is known to be a tensor or an nn.Module and the device argument is a literal. "
-        "Unsafe where the receiver is unknown (a class with a `cuda` but no `to` method would break) or the "
+        "Safe where the file itself proves that the receiver is a tensor or an nn.Module (what torch gives, "
+        "annotations, `isinstance`, elements of known containers, own functions and classes), and the device argument "
+        "is a literal. Unsafe where the receiver is unknown (a class with a `cuda` but no `to` method would break) or the "
         "argument is a variable. Left alone where the class brings its own `cuda` method."
     )
     sources = ("torch 2.13.0, executed", "knowledge base: torch.Tensor.cuda, torch.nn.Module.cuda")
@@ -110,14 +111,64 @@ class CudaCall(Rule):
         Bad(
             "import torch\n\nxs = list(map(lambda t: t.cuda(), [torch.ones(2)]))\n",
             f"import torch\n\ndevice = {_DEVICE}\nxs = list(map(lambda t: t.to(device), [torch.ones(2)]))\n",
-            Applicability.UNSAFE,
+            run="xs",
             id="lambda",
+        ),
+        Bad(
+            "import torch\n\n\ndef f(ts):\n    return list(map(lambda t: t.cuda(), ts))\n",
+            f"import torch\n\n\ndef f(ts):\n    device = {_DEVICE}\n    return list(map(lambda t: t.to(device), ts))\n",
+            Applicability.UNSAFE,
+            id="lambda-unknown",
+        ),
+        Bad(
+            "import torch\n\n\ndef f(batch):\n"
+            "    return {k: v.cuda() if isinstance(v, torch.Tensor) else v for k, v in batch.items()}\n",
+            f"import torch\n\n\ndef f(batch):\n    device = {_DEVICE}\n"
+            "    return {k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in batch.items()}\n",
+            run='f({"a": torch.ones(2), "b": 1})',
+            id="isinstance",
+        ),
+        Bad(
+            "import torch\n\n\ndef f(x, load):\n    if isinstance(x, torch.Tensor):\n        x = load(x)\n"
+            "        x = x.cuda()\n    return x\n",
+            "import torch\n\n\ndef f(x, load):\n    if isinstance(x, torch.Tensor):\n        x = load(x)\n"
+            f"        device = {_DEVICE}\n        x = x.to(device)\n    return x\n",
+            Applicability.UNSAFE,
+            id="isinstance-no-more",
+        ),
+        Bad(
+            "import torch\n\n\ndef f(m: torch.nn.Module, ts: list[torch.Tensor]):\n    for p in m.parameters():\n"
+            "        p.data = p.cuda()\n    return [t.cuda() for t in ts]\n",
+            "import torch\n\n\ndef f(m: torch.nn.Module, ts: list[torch.Tensor]):\n"
+            f"    device = {_DEVICE}\n    for p in m.parameters():\n"
+            "        p.data = p.to(device)\n    return [t.to(device) for t in ts]\n",
+            count=2,
+            run="f(torch.nn.Linear(1, 1, bias=False), [torch.ones(1)])",
+            id="elements",
+        ),
+        Bad(
+            "import torch\n\n\ndef noise(n):\n    return torch.ones(n), n\n\n\ndef f():\n    x, n = noise(2)\n"
+            "    return x.cuda(), n\n",
+            "import torch\n\n\ndef noise(n):\n    return torch.ones(n), n\n\n\ndef f():\n    x, n = noise(2)\n"
+            f"    device = {_DEVICE}\n    return x.to(device), n\n",
+            run="f()",
+            id="own-function",
         ),
     )
     good = (
         Good("class Meter:\n    def cuda(self):\n        return 1\n\n\nMeter().cuda()\n", "a cuda method of one's own"),
         Good("class Job:\n    def run(self):\n        return self.cuda\n", "a flag that is called cuda"),
         Good("cfg.cuda = True\nprint(cfg.cuda)\n", "an attribute, not a call"),
+        Good("import torch\n\n\nclass Pair:\n    def cuda(self):\n        return self\n\n\ndef f(x):\n"
+             "    return x.cuda() if isinstance(x, Pair) else x\n", "a test for a class with a cuda method of its own"),
+        Good("class Pair:\n    def cuda(self):\n        return self\n\n\nfor p in [Pair(), Pair()]:\n    p.cuda()\n",
+             "elements that have a cuda method of their own"),
+        Good("class Pair:\n    def cuda(self):\n        return self\n\n\ndef make():\n    return Pair()\n\n\nmake().cuda()\n",
+             "a function of the file that makes such an object"),
+        Good("class Pair:\n    def cuda(self):\n        return self\n\n\ndef f(p: Pair, many: list[Pair]):\n    p.cuda()\n"
+             "    many[0].cuda()\n", "annotated with such a class"),
+        Good("class Pair:\n    def cuda(self):\n        return self\n\n\nclass Job:\n    def __init__(self):\n"
+             "        self.p = Pair()\n\n    def run(self):\n        self.p.cuda()\n", "an attribute that is such an object"),
         Good("x.to(gpu)\n"),
         Good("import torch\n\nx = torch.ones(2)\nx.cpu()\n"),
         Good("import torch\n\nx = torch.ones(2)\nx.to(torch.accelerator.current_device_index())\n", "portable already"),
@@ -154,7 +205,7 @@ class CudaCall(Rule):
         )
 
     def _fix(self, fix: FixBuilder, node: cst.Call, func: cst.Attribute, receiver: Value) -> None:
-        if receiver.kind not in (Kind.TENSOR, Kind.MODULE):
+        if not receiver.moves:
             fix.unsafe()
         given = argument(node, "device", 0)
         others = [a for a in node.args if a is not given]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from pathlib import Path
+
 import pytest
 from probes import probe, probes
 
+from uncuda import tensor_results
 from uncuda.flow import UNKNOWN, Kind, Value, Which
 
 CUDA = Value(Kind.TEXT, Which.CUDA)
@@ -64,7 +69,7 @@ LITERALS = [
     ("probe(torch.nn.Linear(1, 1))", MODULE),
     ("probe(torch.nn.Linear(1, 1).eval().half())", MODULE),
     ("probe(torch.nn.Linear(1, 1).weight)", UNKNOWN),
-    ("probe(torch.nn.functional.relu(x))", UNKNOWN),
+    ("probe(torch.nn.functional.relu(x))", TENSOR),
     ("probe((y := 'cuda'))", CUDA),
     (f"probe('cuda' if {AVAILABLE} else 'cpu')", EITHER),
     (f"probe('cpu' if not {AVAILABLE} else 'cuda')", EITHER),
@@ -282,6 +287,14 @@ ATTRIBUTES = [
     (f"self.u = {AVAILABLE}\nself.d = 'cuda' if self.u else 'cpu'", "self.d", EITHER),
     ("self.m = torch.nn.Linear(1, 1)", "self.m", MODULE),
     ("self.m = Net()", "self.m", Value(Kind.MODULE, cls="Net")),
+    ("self.m = None\nif flag:\n    self.m = torch.nn.Linear(1, 1)", "self.m", MODULE),
+    ("self.m = torch.nn.Linear(1, 1)\nself.m = self.m.eval().cuda()", "self.m", MODULE),
+    ("self.m = torch.nn.Linear(1, 1)\nself.m = self.m.other()", "self.m", UNKNOWN),
+    ("self.m = torch.ones(1)\nself.m = self.m.tolist()", "self.m", UNKNOWN),
+    ("self.m, self.n = torch.ones(2).topk(1)", "self.n", TENSOR),
+    ("self.m = [torch.ones(1)]", "self.m[0]", TENSOR),
+    ("self.m = [torch.ones(1)]\nself.m.append(d)", "self.m[0]", UNKNOWN),
+    ("self.m: torch.Tensor = d", "self.m", TENSOR),
     ("def g():\n    self.d = 'cpu'\nself.d = 'cuda'", "self.d", UNKNOWN),
     ("other.d = 'cuda'", "self.d", UNKNOWN),
     ("for self.d in x:\n    pass", "self.d", UNKNOWN),
@@ -358,6 +371,204 @@ NAMES = [
 @pytest.mark.parametrize(("code", "name"), NAMES)
 def test_qualified_names(code: str, name: str | None) -> None:
     assert probe(code).name == name
+
+
+MANY_TENSORS = Value(Kind.MANY, parts=(TENSOR,))
+MOVABLE = Value(Kind.MOVABLE)
+IS_TENSOR = "isinstance(x, torch.Tensor)"
+RECEIVERS = [
+    # what torch gives
+    ("probe(torch.where(c))", UNKNOWN),
+    ("probe(torch.where(c, a, b))", TENSOR),
+    ("probe(torch.max(x))", TENSOR),
+    ("probe(torch.max(x, 1))", UNKNOWN),
+    ("probe(torch.max(x, out=y))", UNKNOWN),
+    ("probe(torch.meshgrid(x, y)[0])", TENSOR),
+    ("probe(torch.fft.rfft(x))", TENSOR),
+    ("probe(torch.linalg.svd(x))", UNKNOWN),
+    ("probe(torch.ones(2).type())", UNKNOWN),
+    ("probe(torch.ones(2).type(t))", TENSOR),
+    ("probe(torch.ones(2).tolist())", UNKNOWN),
+    ("probe(torch.ones(2).numpy())", UNKNOWN),
+    ("probe(torch.ones(2).size())", UNKNOWN),
+    ("probe(torch.ones(2).chunk(2)[0])", TENSOR),
+    ("probe(-torch.ones(2))", TENSOR),
+    ("probe(torch.ones(2) > 0)", TENSOR),
+    ("probe(torch.ones(2) == None)", UNKNOWN),
+    ("probe('%s' % torch.ones(2))", UNKNOWN),
+    ("probe(f'{x}' + torch.ones(2))", UNKNOWN),
+    ("a, b = torch.ones(2).topk(1)\nprobe(b)", TENSOR),
+    ("a, *b = torch.ones(2).topk(1)\nprobe(a)", UNKNOWN),
+    ("a, b = torch.ones(2), g()\nprobe(a)", TENSOR),
+    ("a, b = torch.ones(2), g()\nprobe(b)", UNKNOWN),
+    ("p = torch.nn.utils.rnn.pack_padded_sequence(x, y)\nprobe(p)", MOVABLE),
+    ("from transformers import AutoModel, AutoTokenizer\nprobe(AutoModel.from_pretrained(n))", MODULE),
+    ("from transformers import AutoModel, AutoTokenizer\nprobe(AutoTokenizer.from_pretrained(n))", UNKNOWN),
+    ("from transformers import AutoModel\nprobe(AutoModel.from_pretrained(n, output_loading_info=True))", UNKNOWN),
+    ("import transformers\nprobe(transformers.BertForMaskedLM(c))", MODULE),
+    ("import transformers\nprobe(transformers.TFBertForMaskedLM(c))", UNKNOWN),
+    ("import transformers\nprobe(transformers.DataCollatorForLanguageModeling(c))", UNKNOWN),
+    ("import torchvision\nprobe(torchvision.models.resnet18())", MODULE),
+    ("import torchvision\nprobe(torchvision.models.ResNet18_Weights(c))", UNKNOWN),
+    ("import torchvision\nprobe(torchvision.models.list_models())", UNKNOWN),
+    ("import timm\nprobe(timm.create_model(n).eval())", MODULE),
+    # loops and containers
+    ("m = torch.nn.Linear(1, 1)\nfor p in m.parameters():\n    probe(p)", TENSOR),
+    ("m = torch.nn.Linear(1, 1)\nfor n, p in m.named_parameters():\n    probe(p)", TENSOR),
+    ("m = torch.nn.Linear(1, 1)\nfor n, p in m.named_parameters():\n    probe(n)", UNKNOWN),
+    ("m = torch.nn.Linear(1, 1)\nfor c in m.children():\n    probe(c)", MODULE),
+    ("m = torch.nn.Linear(1, 1)\nfor t in m.state_dict().values():\n    probe(t)", TENSOR),
+    ("m = torch.nn.Linear(1, 1)\nfor k, t in m.state_dict().items():\n    probe(t)", TENSOR),
+    ("m = torch.nn.Sequential(a, b)\nprobe(m[0])", MODULE),
+    ("m = torch.nn.Linear(1, 1)\nprobe(m[0])", UNKNOWN),
+    ("for p in g().parameters():\n    probe(p)", UNKNOWN),
+    ("ts = [torch.ones(1), torch.zeros(1)]\nfor t in ts:\n    probe(t)", TENSOR),
+    ("ts = [torch.ones(1), 'a']\nfor t in ts:\n    probe(t)", UNKNOWN),
+    ("ts = [torch.ones(1)]\nts.append(g())\nfor t in ts:\n    probe(t)", UNKNOWN),
+    ("ts = [torch.ones(1)]\nts[0] = g()\nprobe(ts[0])", UNKNOWN),
+    ("ts = {'a': torch.ones(1)}\nts.update(g())\nprobe(ts['a'])", UNKNOWN),
+    ("ts = {'a': torch.ones(1)}\nprobe(ts['a'])", TENSOR),
+    ("ts = {'a': torch.ones(1)}\nprobe(ts.get('a'))", TENSOR),
+    ("ts = {**g(), 'a': torch.ones(1)}\nprobe(ts['a'])", UNKNOWN),
+    ("ts = torch.ones(1), g()\nprobe(ts[0])", TENSOR),
+    ("ts = torch.ones(1), g()\nprobe(ts[-1])", UNKNOWN),
+    ("ts = torch.ones(1), g()\nprobe(ts[i])", UNKNOWN),
+    ("for i, t in enumerate([torch.ones(1)]):\n    probe(t)", TENSOR),
+    ("for i, t in enumerate([torch.ones(1)]):\n    probe(i)", UNKNOWN),
+    ("for a, b in zip([torch.ones(1)], g()):\n    probe(a)", TENSOR),
+    ("for a, b in zip([torch.ones(1)], g()):\n    probe(b)", UNKNOWN),
+    ("zip = g\nfor a, b in zip([torch.ones(1)], [1]):\n    probe(a)", UNKNOWN),
+    ("for t in torch.ones(2):\n    t = g()\n    probe(t)", UNKNOWN),
+    ("[probe(t) for t in [torch.ones(1)]]", TENSOR),
+    ("ts = [t + 1 for t in torch.ones(2)]\nprobe(ts)", MANY_TENSORS),
+    ("{k: probe(v) for k, v in {'a': torch.ones(1)}.items()}", TENSOR),
+    ("[probe(b) for a in [[torch.ones(1)]] for b in a]", TENSOR),
+    ("list(map(lambda t: probe(t), [torch.ones(1)]))", TENSOR),
+    ("list(map(lambda t: probe(t), g()))", UNKNOWN),
+    ("h(lambda t: probe(t))", UNKNOWN),
+    ("torch.nn.Linear(1, 1).apply(lambda m: probe(m))", MODULE),
+    ("a = [torch.ones(1)] if c else None\nprobe(a[0])", TENSOR),
+    ("m = torch.ones(1) if c else torch.nn.Linear(1, 1)\nprobe(m)", MOVABLE),
+    ("m = None\nif c:\n    m = torch.nn.Linear(1, 1)\nprobe(m)", MODULE),
+    # what tests tell
+    (f"x = g()\nif {IS_TENSOR}:\n    probe(x)", TENSOR),
+    (f"x = g()\nif {IS_TENSOR} and y:\n    probe(x)", TENSOR),
+    (f"x = g()\nif {IS_TENSOR} or y:\n    probe(x)", UNKNOWN),
+    (f"x = g()\nif not {IS_TENSOR}:\n    probe(x)", UNKNOWN),
+    (f"x = g()\nif not {IS_TENSOR}:\n    pass\nelse:\n    probe(x)", TENSOR),
+    (f"x = g()\nif not {IS_TENSOR}:\n    return x\nprobe(x)", TENSOR),
+    (f"x = g()\nif not {IS_TENSOR} or y:\n    return x\nprobe(x)", TENSOR),
+    (f"x = g()\nif not {IS_TENSOR} and y:\n    return x\nprobe(x)", UNKNOWN),
+    (f"x = g()\nassert {IS_TENSOR}\nprobe(x)", TENSOR),
+    (f"x = g()\nassert {IS_TENSOR}\nx = g()\nprobe(x)", UNKNOWN),
+    (f"x = g()\nif {IS_TENSOR}:\n    x = g()\n    probe(x)", UNKNOWN),
+    (f"x = g()\nif {IS_TENSOR}:\n    for i in y:\n        probe(x)\n        x = g()", UNKNOWN),
+    (f"x = g()\nif {IS_TENSOR}:\n    with h() as x:\n        probe(x)", UNKNOWN),
+    (f"x = g()\nif {IS_TENSOR}:\n    def inner():\n        probe(x)", UNKNOWN),
+    (f"x = g()\nif y:\n    pass\nelif {IS_TENSOR}:\n    probe(x)", TENSOR),
+    (f"x = g()\ny = probe(x) if {IS_TENSOR} else x", TENSOR),
+    (f"x = g()\ny = {IS_TENSOR} and probe(x)", TENSOR),
+    (f"x = g()\nz = g()\nif {IS_TENSOR}:\n    probe(z)", UNKNOWN),
+    ("x = g()\nif torch.is_tensor(x):\n    probe(x)", TENSOR),
+    ("x = g()\nif type(x) is torch.Tensor:\n    probe(x)", TENSOR),
+    ("x = g()\nif isinstance(x, (torch.Tensor, torch.nn.Module)):\n    probe(x)", MOVABLE),
+    ("x = g()\nif isinstance(x, (torch.Tensor, list)):\n    probe(x)", UNKNOWN),
+    ("x = g()\nif isinstance(x, torch.nn.Module):\n    probe(x.eval())", MODULE),
+    ("b = g()\nif isinstance(b[k], torch.Tensor):\n    probe(b[k])", TENSOR),
+    ("b = g()\nif isinstance(b[k], torch.Tensor):\n    k = h()\n    probe(b[k])", UNKNOWN),
+    ("b = g()\nif isinstance(b[k], torch.Tensor):\n    b.refresh()\n    probe(b[k])", UNKNOWN),
+    ("b = g()\nif isinstance(b[k()], torch.Tensor):\n    probe(b[k()])", UNKNOWN),
+    ("[probe(x) for x in g() if isinstance(x, torch.Tensor)]", TENSOR),
+    ("{k: probe(v) if isinstance(v, torch.Tensor) else v for k, v in g()}", TENSOR),
+    ("{k: v if isinstance(v, torch.Tensor) else probe(v) for k, v in g()}", UNKNOWN),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "value"), RECEIVERS)
+def test_what_can_be_moved(body: str, value: Value) -> None:
+    assert probe(inside(body)).value == value
+
+
+ANNOTATED = [
+    ("x: Optional[torch.Tensor]", "probe(x)", TENSOR),
+    ("x: torch.Tensor | None", "probe(x)", TENSOR),
+    ("x: torch.Tensor | str", "probe(x)", UNKNOWN),
+    ("x: Union[torch.Tensor, torch.nn.Module]", "probe(x)", MOVABLE),
+    ("x: list[torch.Tensor]", "probe(x[0])", TENSOR),
+    ("x: list[torch.Tensor]", "x.append(y)\nprobe(x[0])", TENSOR),
+    ("x: List[torch.Tensor]", "for t in x:\n    probe(t)", TENSOR),
+    ("x: List[torch.Tensor]", "probe([t for t in reversed(x)][0])", TENSOR),
+    ("x: tuple[torch.Tensor, int]", "probe(x[0])", TENSOR),
+    ("x: tuple[torch.Tensor, int]", "probe(x[1])", UNKNOWN),
+    ("x: tuple[torch.Tensor, ...]", "probe(x[1])", TENSOR),
+    ("x: dict[str, torch.Tensor]", "probe(x['a'])", TENSOR),
+    ("x: dict[str, torch.Tensor]", "for k in x:\n    probe(k)", UNKNOWN),
+    ("x: dict[str, torch.Tensor]", "for k, v in x.items():\n    probe(v)", TENSOR),
+    ("x: dict[torch.Tensor, str]", "probe(x['a'])", UNKNOWN),
+    ("x: Optional[list[torch.Tensor]]", "probe(x[0])", TENSOR),
+    ("x: Callable[[torch.Tensor], int]", "probe(x)", UNKNOWN),
+    ("x: type[torch.Tensor]", "probe(x)", UNKNOWN),
+]
+
+
+@pytest.mark.parametrize(("parameter", "body", "value"), ANNOTATED)
+def test_what_annotations_tell(parameter: str, body: str, value: Value) -> None:
+    assert probe(inside(body, f"f({parameter})")).value == value
+
+
+OWN_FUNCTIONS = [
+    ("def make(n) -> torch.Tensor:\n    return g()\n\n\nprobe(make(1))\n", TENSOR),
+    ("def make(n):\n    if n:\n        return torch.ones(n)\n    return torch.zeros(1)\n\n\nprobe(make(1))\n", TENSOR),
+    ("def make(n):\n    x = torch.ones(n)\n    return x, n\n\n\na, b = make(1)\nprobe(a)\n", TENSOR),
+    ("def make(n):\n    if n:\n        return torch.ones(n)\n    return g()\n\n\nprobe(make(1))\n", UNKNOWN),
+    ("def make(n):\n    yield torch.ones(n)\n    return torch.ones(1)\n\n\nprobe(make(1))\n", UNKNOWN),
+    ("async def make(n):\n    return torch.ones(n)\n\n\nprobe(make(1))\n", UNKNOWN),
+    ("@wrap\ndef make(n):\n    return torch.ones(n)\n\n\nprobe(make(1))\n", UNKNOWN),
+    ("@torch.no_grad()\ndef make(n):\n    return torch.ones(n)\n\n\nprobe(make(1))\n", TENSOR),
+    ("def make(n):\n    return torch.ones(n)\n\n\nmake = g(make)\nprobe(make(1))\n", UNKNOWN),
+    ("def make(n):\n    return make(n)\n\n\nprobe(make(1))\n", UNKNOWN),
+    ("def make(n):\n    def inner():\n        return 1\n\n    return torch.ones(n)\n\n\nprobe(make(1))\n", TENSOR),
+    ("def make(n):\n    pass\n\n\nprobe(make(1))\n", UNKNOWN),
+    ("class Own(torch.nn.Module):\n    def cuda(self):\n        return self\n\n\ndef f(m: torch.nn.Module):\n    probe(m)\n", UNKNOWN),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "value"), OWN_FUNCTIONS)
+def test_what_functions_of_the_file_give(code: str, value: Value) -> None:
+    assert probe(T + "\n\n" + code).value == value
+
+
+def test_tables_agree_with_the_stubs_of_torch() -> None:
+    import torch
+
+    folder = Path(torch.__file__).parent
+
+    def results(path: str, owner: str = "") -> dict[str, set[str]]:
+        body = ast.parse((folder / path).read_text(encoding="utf-8")).body
+        if owner:
+            [body] = [n.body for n in body if isinstance(n, ast.ClassDef) and n.name == owner]
+        found: dict[str, set[str]] = {}
+        for node in body:
+            if isinstance(node, ast.FunctionDef) and node.returns is not None:
+                found.setdefault(node.name, set()).add(ast.unparse(node.returns))
+        return found
+
+    several = re.compile(
+        r"tuple\[Tensor(, (Tensor|\.\.\.))*\]|torch\.return_types\.\w+|(Sequence|list)\[Tensor\]"
+    )
+    functions = results("_C/_VariableFunctions.pyi")
+    methods = results("_C/__init__.pyi", "TensorBase")
+    functional = results("nn/functional.pyi")
+    for names, table, one in (
+        (tensor_results.FUNCTIONS, functions, True),
+        (tensor_results.SEVERAL_FUNCTIONS, functions, False),
+        (tensor_results.METHODS, methods, True),
+        (tensor_results.SEVERAL_METHODS, methods, False),
+        (tensor_results.FUNCTIONAL, functional, True),
+    ):
+        for name in names:
+            told = table[name]
+            assert told == {"Tensor"} if one else all(map(several.fullmatch, told)), name
 
 
 def test_a_name_that_is_rebound_through_itself_ends() -> None:
