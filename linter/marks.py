@@ -75,13 +75,16 @@ _CODE = re.compile(r"UC\d{1,3}\Z")
 _LOOKS_MEANT = frozenset({"noqa", "disable", "enable", "skip", "off", "on", "nocheck", "suppress", "allow"})
 
 
-def may_hold_marks(text: str) -> bool:
-    """Is it worth looking for marks? Quick, and never wrong when it says no."""
+def may_hold_marks(text: str, *, bare: bool = True) -> bool:
+    """Is it worth looking for marks? Quick, and never wrong when it says no. Without `bare`, a `noqa` that names no rule
+    doesn't count: it silences what is found, and nobody asks whether that is anything."""
     if "uncuda:" in text:
         return True
+    if "UC" not in text and not bare:
+        return False
     if "noqa" not in text and "NOQA" not in text and "NoQA" not in text:
         return False
-    return any(not m["colon"] or "UC" in m.group() for m in _NOQA.finditer(text))
+    return any((bare and not m["colon"]) or "UC" in m.group() for m in _NOQA.finditer(text))
 
 
 def read_marks(layout: Layout) -> list[Mark]:

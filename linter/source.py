@@ -8,6 +8,7 @@ import re
 import warnings
 from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import accumulate
 
 BOM = codecs.BOM_UTF8
 _BREAK = re.compile(r"\r\n|\r|\n")
@@ -177,7 +178,11 @@ class Lines:
     def starts(self) -> list[int]:
         """The offset at which each line starts. A text that ends with a line break has an empty last line."""
         if self._starts is None:
-            self._starts = [0, *(m.end() for m in _BREAK.finditer(self.text))]
+            if "\r" in self.text:
+                self._starts = [0, *(m.end() for m in _BREAK.finditer(self.text))]
+            else:
+                self._starts = [0, *accumulate(len(line) + 1 for line in self.text.split("\n"))]
+                self._starts.pop()
         return self._starts
 
     def position(self, offset: int) -> tuple[int, int]:

@@ -27,7 +27,7 @@ def silence(
     rules in force. A comment counts as unused only where all rules that it names are in force. `layout` is that of
     a text that isn't Python.
     """
-    if not may_hold_marks(text):
+    if not may_hold_marks(text, bare=bool(findings)):
         return list(findings), 0
     layout = layout or Layout(text)
     marks = read_marks(layout)

@@ -57,8 +57,9 @@ class Triggers:
         literals = [_literal(t) for t in chosen if not t.startswith(_IMPORT)]
         self._asked = self._modules.union(*(item.modules for item in literals))
         self._plain = list(_groups([item for item in literals if not item.modules]))
-        self._conditional = list(_groups([item for item in literals if item.modules]))
+        self._conditional = [item for item in literals if item.modules]
         self._conditions = frozenset[str]().union(*(item.modules for item in literals))
+        self._by_imports: dict[frozenset[str], list[_Group]] = {}
 
     def found_in(self, text: str) -> bool:
         """Is there any of them in the text of a file? Bytes that were decoded as Latin-1 will do."""
@@ -90,10 +91,13 @@ class Triggers:
 
     def _allowed(self, text: str, imported: Set[str]) -> Iterator[tuple[int, str]]:
         """Where those stand that ask for a module, where the file imports that."""
-        if not imported.isdisjoint(self._conditions):
-            for at, literal in _literals(text, self._conditional):
-                if not imported.isdisjoint(literal.modules):
-                    yield at, literal.trigger
+        met = self._conditions.intersection(imported)
+        if met:
+            if met not in self._by_imports:
+                literals = [item for item in self._conditional if not met.isdisjoint(item.modules)]
+                self._by_imports[met] = list(_groups(literals))
+            for at, literal in _literals(text, self._by_imports[met]):
+                yield at, literal.trigger
 
     def _imports(self, text: str) -> Iterator[tuple[int, str]]:
         if not self._asked:
@@ -177,14 +181,23 @@ def _groups(literals: list[_Literal]) -> Iterator[_Group]:
         found = [replace(i, before=_anchor(i.text, best)) for i in literals if i.text in rare[best]]
         tails = {i.text[i.before + 1 :] for i in found}
         tails = {t for t in tails if not any(t != o and t.startswith(o) for o in tails)}
-        pattern = re.compile(f"{re.escape(best)}(?:{'|'.join(sorted(map(re.escape, tails)))})")
+        pattern = re.compile(re.escape(best) + _any_of(tails))
         yield pattern, {best + t: [i for i in found if i.text.startswith(best + t, i.before)] for t in tails}
         left -= set(rare[best])
 
 
+def _any_of(texts: Set[str]) -> str:
+    """A pattern for any of some texts, branching where they part: quicker than one after the other."""
+    if len(texts) == 1:
+        return re.escape(*texts)
+    firsts = sorted({text[0] for text in texts})
+    branches = [re.escape(c) + _any_of({text[1:] for text in texts if text[0] == c}) for c in firsts]
+    return branches[0] if len(branches) == 1 else f"(?:{'|'.join(branches)})"
+
+
 def _anchor(text: str, character: str) -> int:
     """Where in a text a character stands that most of it comes after, -1 for nowhere."""
-    return text.find(character, 0, len(text) // 3 + 1)
+    return text.find(character, 0, len(text) // 2 + 1)
 
 
 # Characters of Python code, the commonest first, with how many of a thousand they are; the rest are rarer.

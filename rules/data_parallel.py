@@ -199,11 +199,10 @@ class DataParallelDevices(Rule):
     triggers = (
         r"\bDataParallel\b",
         r"\bdata_parallel\b",
-        r"\breplicate\b",
+        "parallel.replicate",
         "parallel.scatter",
         "parallel.gather",
-        "nn.parallel import",
-        "scatter_gather import",
+        "nn.parallel",
     )
     category = Category.OPTIONAL
     effort = 3

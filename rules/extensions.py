@@ -46,8 +46,7 @@ class CudaExtension(Rule):
     triggers = (
         "CUDAExtension",
         "CUDA_HOME",
-        "include_paths",
-        "library_paths",
+        "cpp_extension",
         "with_cuda",
         "cuda_cflags",
         "cuda_sources",
@@ -234,7 +233,7 @@ class KernelDefinition(Rule):
     code = "UC503"
     name = "kernel-definition"
     triggers = (
-        r"\btriton\b",
+        r"\btriton\b & import triton",
         r"\btilelang\b",
         r"\bcuda\b",
         "pycuda",
