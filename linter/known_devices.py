@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,9 @@ EARLY_METHODS = ("__init__", "__new__", "setUpClass")
 """Methods that run before the attributes of an object are bound for certain."""
 _SETTINGS = ("args", "cfg", "config", "opt", "opts", "options", "params", "hparams", "self.args", "self.cfg",
              "self.config", "self.opt")  # fmt: skip
+
+
+_DEVICE_METHOD = re.compile(r"^[ \t]+def device\(self.*?(?=^[ \t]*(?:@|def\b|class\b)|\Z)", re.M | re.S)
 
 
 def rank(name: str) -> int:
@@ -119,6 +123,11 @@ def said_device(ctx: Context) -> DeviceRef | None:
 
 
 def _is_late(ctx: Context, method: cst.FunctionDef) -> bool:
+    """Can `self.device` be asked for in `method`: neither before it is bound, nor where it is worked out?"""
+    if "device" in (ctx.owner.methods if ctx.owner is not None else ()):
+        asked = _DEVICE_METHOD.findall(ctx.index.text)
+        if method.name.value == "device" or any(f"self.{method.name.value}" in body for body in asked):
+            return False
     return method.name.value not in EARLY_METHODS or assigned_before(ctx, method, "device")
 
 

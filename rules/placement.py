@@ -92,6 +92,16 @@ class CudaCall(Rule):
             id="none-by-default",
         ),
         Bad(
+            "import torch\n\n\ndef noise(n, device):\n    return torch.randn(n).cuda(device)\n\n\n"
+            "def step(rank):\n    return noise(2, device=rank)\n",
+            f"import torch\n\n\ndef noise(n, device):\n    accelerator = {_DEVICE}\n"
+            "    return torch.randn(n).to(torch.device(accelerator.type, device))\n\n\n"
+            "def step(rank):\n    return noise(2, device=rank)\n",
+            Applicability.UNSAFE,
+            run="step(0).shape",
+            id="index-by-name",
+        ),
+        Bad(
             "class Wrapper:\n    def cuda(self):\n        self.model.cuda()\n        return self\n",
             None,
             id="own-method",
@@ -171,6 +181,7 @@ class CudaCall(Rule):
              "        self.p = Pair()\n\n    def run(self):\n        self.p.cuda()\n", "an attribute that is such an object"),
         Good("x.to(gpu)\n"),
         Good("import torch\n\nx = torch.ones(2)\nx.cpu()\n"),
+        Good("def noise(n, device):\n    return sample(n).to(device)\n\n\nnoise(2, device=rank)\n"),
         Good("import torch\n\nx = torch.ones(2)\nx.to(torch.accelerator.current_device_index())\n", "portable already"),
         Good('"""Call x.cuda() to move x."""\n# model.cuda()\n', "prose"),
         Good("import torch\n\nx = torch.ones(2)\nx.to(device)\n", "already portable"),
@@ -240,10 +251,22 @@ def _argument_device(fix: FixBuilder, given: cst.BaseExpression | None) -> str:
     last = last_word(given)
     if names_device(last) and not _INDEX.search(last):
         code = fix.code(given)
+        if isinstance(given, cst.Name) and _takes_index(last, ctx):
+            return fix.device_with_index(code)
         return f"{fix.device()} if {code} is None else {code}" if _defaults_to_none(given, ctx) else code
     if _INDEX.search(last):
         return fix.device_with_index(fix.code(given))
     raise CannotFix("the device argument may be None, an index or a device")
+
+
+def _takes_index(name: str, ctx: Context) -> bool:
+    """Is a parameter given an index wherever this file gives its own functions one of that name (`device=rank`)?"""
+    found = ctx.bindings_of(name)
+    if found is None or not all(b.kind == "param" and b.value is None for b in found[1]):
+        return False
+    calls = re.findall(rf"\b(\w+)\([^()\n]*\b{name}\s*=\s*([\w.]+)\s*[,)]", ctx.index.text)
+    given = {text.rpartition(".")[2] for called, text in calls if called in ctx.index.functions} - {name}
+    return bool(given) and all(last.isdigit() or _INDEX.search(last) for last in given)
 
 
 _INDEX = re.compile(r"(?:^|_)(?:rank|gpus?|ordinal|idx|index|i|id)\Z", re.I)
