@@ -16,6 +16,10 @@ TRIES = 4
 """Broken places that are looked for, at most, before the findings of the last text are all there is."""
 
 
+LONGEST_PIECE = 20_000
+"""Characters between changes that are looked at by themselves. What is longer was changed in several places."""
+
+
 @dataclass(frozen=True)
 class Checked:
     """What is known of a text: the findings to show. `notes` are for the log.
@@ -40,7 +44,11 @@ def check(text: str, job: Job, last: Checked | None = None, trees: Trees | None 
     spans: list[Span] = []
     if last is not None and last.text != text:
         touched = around(text, *_changed(last.text, text))
-        if touched != (0, len(text)) and not can_be_read(text[slice(*touched)]):
+        if (
+            touched[1] - touched[0] <= LONGEST_PIECE
+            and touched != (0, len(text))
+            and not can_be_read(text[slice(*touched)])
+        ):
             spans.append(touched)
     for _ in range(TRIES):
         if imports(text, spans):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
@@ -14,8 +14,6 @@ from uncuda.lsp.transport import Broken
 
 if TYPE_CHECKING:
     from uncuda.lsp.server import Server
-
-_Handlers = Generator[Any, Any, None]
 
 
 class Protocol(LanguageServerProtocol):
@@ -89,25 +87,28 @@ class Protocol(LanguageServerProtocol):
 
     # -- documents -----------------------------------------------------------------------------------------
 
+    # Plain functions: of every other handler of a notification pygls keeps something for good.
+
     @lsp_method(types.TEXT_DOCUMENT_DID_OPEN)
-    def lsp_text_document__did_open(self, params: types.DidOpenTextDocumentParams) -> _Handlers:
-        yield self.fm.features[types.TEXT_DOCUMENT_DID_OPEN], (params,), None
+    def lsp_text_document__did_open(self, params: types.DidOpenTextDocumentParams) -> None:
+        self.fm.features[types.TEXT_DOCUMENT_DID_OPEN](params)
 
     @lsp_method(types.TEXT_DOCUMENT_DID_CHANGE)
-    def lsp_text_document__did_change(self, params: types.DidChangeTextDocumentParams) -> _Handlers:
-        yield self.fm.features[types.TEXT_DOCUMENT_DID_CHANGE], (params,), None
+    def lsp_text_document__did_change(self, params: types.DidChangeTextDocumentParams) -> None:
+        self.fm.features[types.TEXT_DOCUMENT_DID_CHANGE](params)
 
     @lsp_method(types.TEXT_DOCUMENT_DID_CLOSE)
-    def lsp_text_document__did_close(self, params: types.DidCloseTextDocumentParams) -> _Handlers:
-        yield self.fm.features[types.TEXT_DOCUMENT_DID_CLOSE], (params,), None
+    def lsp_text_document__did_close(self, params: types.DidCloseTextDocumentParams) -> None:
+        self.fm.features[types.TEXT_DOCUMENT_DID_CLOSE](params)
 
     @lsp_method(types.NOTEBOOK_DOCUMENT_DID_CHANGE)
-    def lsp_notebook_document__did_change(self, params: types.DidChangeNotebookDocumentParams) -> _Handlers:
+    def lsp_notebook_document__did_change(self, params: types.DidChangeNotebookDocumentParams) -> None:
         uri = params.notebook_document.uri
         if self.workspace.get_notebook_document(notebook_uri=uri) is None:
             self._server.warn(f"{uri}: changed, but was never opened")
             return
-        yield from super().lsp_notebook_document__did_change(params)
+        self.workspace.update_notebook_document(params)
+        self.fm.features[types.NOTEBOOK_DOCUMENT_DID_CHANGE](params)
 
 
 def _plainly(error: BaseException) -> str:

@@ -277,12 +277,12 @@ def _lifecycle(server: Server) -> None:
 
 def _documents(server: Server) -> None:
     @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
-    async def opened(ls: Server, params: types.DidOpenTextDocumentParams) -> None:
+    def opened(ls: Server, params: types.DidOpenTextDocumentParams) -> None:
         item = params.text_document
         ls.session.open(Document(item.uri, [Buffer(item.uri, item.version, item.text)]))
 
     @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
-    async def changed(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
+    def changed(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
         document = ls.session.documents.get(params.text_document.uri)
         if document is None or document.notebook:
             ls.warn(f"{params.text_document.uri}: changed, but was never opened")
@@ -296,13 +296,13 @@ def _documents(server: Server) -> None:
         ls.session.changed(document)
 
     @server.feature(types.TEXT_DOCUMENT_DID_SAVE)
-    async def saved(ls: Server, params: types.DidSaveTextDocumentParams) -> None:
+    def saved(ls: Server, params: types.DidSaveTextDocumentParams) -> None:
         document = ls.session.documents.get(params.text_document.uri)
         if document is not None:
             ls.session.changed(document, wait=False)
 
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
-    async def closed(ls: Server, params: types.DidCloseTextDocumentParams) -> None:
+    def closed(ls: Server, params: types.DidCloseTextDocumentParams) -> None:
         if ls.session.close(params.text_document.uri) is not None and not ls.pulls:
             ls.text_document_publish_diagnostics(types.PublishDiagnosticsParams(params.text_document.uri, []))
 
@@ -329,15 +329,15 @@ def _notebooks(server: Server) -> None:
             ls.session.changed(known)
 
     @server.feature(types.NOTEBOOK_DOCUMENT_DID_OPEN)
-    async def opened(ls: Server, params: types.DidOpenNotebookDocumentParams) -> None:
+    def opened(ls: Server, params: types.DidOpenNotebookDocumentParams) -> None:
         take(ls, params.notebook_document.uri)
 
     @server.feature(types.NOTEBOOK_DOCUMENT_DID_CHANGE)
-    async def changed(ls: Server, params: types.DidChangeNotebookDocumentParams) -> None:
+    def changed(ls: Server, params: types.DidChangeNotebookDocumentParams) -> None:
         take(ls, params.notebook_document.uri)
 
     @server.feature(types.NOTEBOOK_DOCUMENT_DID_CLOSE)
-    async def closed(ls: Server, params: types.DidCloseNotebookDocumentParams) -> None:
+    def closed(ls: Server, params: types.DidCloseNotebookDocumentParams) -> None:
         document = ls.session.close(params.notebook_document.uri)
         if document is not None:
             _clear(ls, {b.uri for b in document.buffers})
@@ -422,6 +422,10 @@ def _actions(server: Server) -> None:
     @server.command("uncuda.fixWorkspace")
     async def fix_workspace(ls: Server, *_: Any) -> int:
         """Applies every safe fix in the workspace; gives the number of files changed."""
+        workspace = ls.client_capabilities.workspace
+        if workspace is None or not workspace.apply_edit:
+            ls.warn("the editor can't be asked to make edits, so nothing was fixed")
+            return 0
         await ls.session.ready.wait()
         async with ls.showing("Fixing CUDA ties") as step:
             changes = await ls.sweep.fixes(step)
