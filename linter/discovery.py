@@ -106,6 +106,11 @@ def excluded(path: str, settings: Settings, *, directory: bool = False) -> bool:
     return sieve.leaves_out(os.path.basename(path), path, directory)
 
 
+def takes(path: str, settings: Settings) -> bool:
+    """Would a search of a directory take a file at the absolute `path`, if there were one?"""
+    return _Filter(settings).includes(os.path.basename(path), path) and not excluded(path, settings)
+
+
 class _Filter:
     """The patterns of one settings object, sorted for quick answers. What matches `root` itself is lifted:
     whoever names a directory wants what is in it."""

@@ -207,10 +207,13 @@ def restrained(finding: Finding, profile: Profile) -> Finding:
     return replace(finding, fix=replace(finding.fix, applicability=Applicability.DISPLAY))
 
 
-def examine(data: bytes, job: Job, mode: Mode) -> Examined:
-    """Checks or fixes a file's content. Writes nothing; never raises, whatever the content is."""
+def examine(data: bytes, job: Job, mode: Mode, trees: Trees | None = None) -> Examined:
+    """Checks or fixes a file's content. Writes nothing; never raises, whatever the content is.
+
+    `trees`: those of another state of the file, for who checks it again and again.
+    """
     try:
-        return _examine(data, job, mode)
+        return _examine(data, job, mode, trees)
     except MemoryError:
         return Examined(problem=Problem(ProblemKind.INTERNAL, "not enough memory to check it"))
     except RecursionError:
@@ -233,7 +236,7 @@ def internal_problem(error: Exception) -> Problem:
     )
 
 
-def _examine(data: bytes, job: Job, mode: Mode) -> Examined:
+def _examine(data: bytes, job: Job, mode: Mode, trees: Trees | None) -> Examined:
     from uncuda.source import SourceError, decode
 
     if not job.is_python:
@@ -244,7 +247,7 @@ def _examine(data: bytes, job: Job, mode: Mode) -> Examined:
         source = decode(data)
     except SourceError as error:
         return Examined(problem=Problem(ProblemKind.UNDECODABLE, str(error)))
-    done = examine_text(source.text, job, mode)
+    done = examine_text(source.text, job, mode, trees)
     if done.new is None:
         return done
     try:

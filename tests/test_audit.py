@@ -256,7 +256,7 @@ def test_history_is_read_from_objects(project: Path) -> None:
 def test_commits_are_spread_evenly() -> None:
     commits = [(str(n), n * 86_400) for n in range(500)]
     chosen = spread(commits, None)
-    assert len(chosen) == 60
+    assert len(chosen) == 240
     assert (chosen[0], chosen[-1]) == (commits[0], commits[-1])
     assert spread(commits[:3], None) == commits[:3]
     assert len(spread(commits, 100)) == 6

@@ -48,6 +48,11 @@ def days(value: Days) -> str:
     return f"{value.low:g}–{value.high:g} days"
 
 
+def items(count: int) -> str:
+    """`1 item`, `3 items`."""
+    return f"{count} {'item' if count == 1 else 'items'}"
+
+
 def shares(audit: Audit) -> str:
     """`6 are undone by a safe fix (67%), 3 by hand (33%)`."""
     open_ties = len(audit.ties) - audit.remedies.get(Remedy.NONE, 0)
@@ -198,7 +203,7 @@ def _plan(audit: Audit) -> str:
     out = ["### Plan\n"]
     for number, phase in enumerate(audit.plan, 1):
         ties = sum(step.count for step in phase.steps if not step.command)
-        out.append(f"{number}. **{phase.title}** ({ties} items, {days(phase.days)}). {phase.why}")
+        out.append(f"{number}. **{phase.title}** ({items(ties)}, {days(phase.days)}). {phase.why}")
         for step in phase.steps:
             if step.command:
                 out.append(f"   ```console\n   $ {step.command}\n   ```")

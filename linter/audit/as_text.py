@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from uncuda.audit.as_markdown import days, shares, silent
+from uncuda.audit.as_markdown import days, items, shares, silent
 from uncuda.audit.history import sparkline
 from uncuda.audit.model import Audit, Place, Remedy, Verdict
 from uncuda.findings import Outcome
@@ -183,7 +183,7 @@ def _plan(console: Console, audit: Audit) -> None:
             Text.assemble(
                 f"{number}. ",
                 (phase.title, "bold"),
-                f"  {count} items, {phase.points:g} points, {days(phase.days)}",
+                f"  {items(count)}, {phase.points:g} points, {days(phase.days)}",
             )
         )
         for step in phase.steps:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from uncuda.audit import judge
-from uncuda.audit.effort import ASSUMPTIONS, days
+from uncuda.audit.effort import ASSUMPTIONS, costed, days
 from uncuda.audit.model import Audit, Point, Remedy, SourceRow, Tie
 from uncuda.findings import Target
 
@@ -34,6 +34,7 @@ def build(
     examples: Sequence[Tie] = (),
 ) -> Audit:
     """The audit of `ties`, which must be those of every severity."""
+    ties = costed(ties)
     standings = tuple(judge.standing(target, ties, loaders or {}) for target in targets)
     files_by_effort, directories = judge.spots(ties)
     plan = judge.plan(ties, targets, paths)

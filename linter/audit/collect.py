@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from argparse import Namespace
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def collect(arguments: Namespace) -> Audit:
     revision, web = repository(gathered.root)
     trend: list[Point] = []
     if arguments.history is not None and jobs:
-        trend = _trend(arguments, gathered.root, jobs[0], chosen)
+        trend = _trend(arguments, gathered.root, chosen)
     ties = [
         item
         for result in results
@@ -120,7 +121,7 @@ def _loaders(ties: list[Tie], jobs: list[Job]) -> dict[str, list[str]]:
     return {shown[path]: [f"{shown[by]}:{row}" for by, row in places] for path, places in found.items()}
 
 
-def _trend(arguments: Namespace, root: Path, template: Job, targets: list[Target]) -> list[Point]:
+def _trend(arguments: Namespace, root: Path, targets: list[Target]) -> list[Point]:
     """The trend of what the one path of the arguments, or the current directory, holds."""
     from uncuda.audit.history import history
     from uncuda.cli.check import progress
@@ -135,7 +136,7 @@ def _trend(arguments: Namespace, root: Path, template: Job, targets: list[Target
         return history(
             repository,
             arguments.history,
-            template,
+            _jobs_of(arguments, repository.top),
             targets,
             every_days=arguments.every,
             below="" if below == "." else below,
@@ -144,6 +145,22 @@ def _trend(arguments: Namespace, root: Path, template: Job, targets: list[Target
     finally:
         if watcher is not None:
             watcher.stop()
+
+
+def _jobs_of(arguments: Namespace, top: Path) -> Callable[[str], Job | None]:
+    """What makes the job of a path in the repository at `top`; none of a path that a search wouldn't take."""
+    from uncuda.cli.plan import Profiles, settings_tree
+    from uncuda.discovery import Found, takes
+
+    tree = settings_tree(arguments)
+    profiles = Profiles(whole_file=False)
+
+    def job_of(path: str) -> Job | None:
+        at = str(top / path)
+        settings = tree.for_file(at)
+        return profiles.job(Found(at, settings), tree.cwd) if takes(at, settings) else None
+
+    return job_of
 
 
 def _name(root: Path, paths: list[str]) -> str:

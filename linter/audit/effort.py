@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from uncuda.audit.model import Days, Remedy, Tie
 
@@ -20,40 +20,44 @@ VERIFY = 2.0
 
 ASSUMPTIONS = (
     f"One story point is {DAYS_LOW:g} to {DAYS_HIGH:g} working days of an engineer who knows the code.",
-    "Points are those of the rule for the first tie to a symbol; each further tie to the same symbol by hand costs "
-    f"{REPEAT:.0%} of it.",
+    "What is done by hand costs the rule's points once for each symbol; each further tie to the same symbol costs "
+    f"{REPEAT:.0%} of them.",
     f"A safe fix costs {REVIEW:g} points of review, an unsafe one {UNSAFE:g}.",
     "A kernel or package without a substitute is counted with the rule's points once, which covers choosing a fallback, "
     "not writing a kernel of the same speed.",
+    "Days are rounded to half days, for each phase and for the whole.",
     f"Verification on the new hardware is counted with {VERIFY:g} points; access to that hardware is supposed.",
 )
 
 
 def points_of(ties: Iterable[Tie]) -> float:
     """Story points of undoing these ties."""
-    total = 0.0
-    seen: Counter[str] = Counter()
-    for tie in ties:
-        total += _points(tie, seen)
-    return total
+    return sum(each(list(ties)))
+
+
+def costed(ties: Sequence[Tie]) -> list[Tie]:
+    """The ties with their points, of which every figure of a report is a sum."""
+    return [replace(tie, points=points) for tie, points in zip(ties, each(ties), strict=True)]
 
 
 def each(ties: Sequence[Tie]) -> list[float]:
-    """The points of each tie, in order; the first of a symbol bears its whole cost."""
-    seen: Counter[str] = Counter()
-    return [_points(tie, seen) for tie in ties]
+    """The points of each tie, in order; the dearest of a symbol bears its whole cost, the first of several."""
+    dearest: dict[str, int] = {}
+    for number, tie in enumerate(ties):
+        if tie.remedy in _BY_PEOPLE:
+            best = dearest.setdefault(tie.symbol, number)
+            if tie.placed.finding.effort > ties[best].placed.finding.effort:
+                dearest[tie.symbol] = number
+    return [_points(tie, dearest.get(tie.symbol) == number) for number, tie in enumerate(ties)]
 
 
-def _points(tie: Tie, seen: Counter[str]) -> float:
-    if tie.remedy is Remedy.NONE:
-        return 0.0
-    if tie.remedy is Remedy.SAFE:
-        return REVIEW
-    if tie.remedy is Remedy.UNSAFE:
-        return UNSAFE
-    seen[tie.symbol] += 1
-    effort = tie.placed.finding.effort
-    return float(effort) if seen[tie.symbol] == 1 else effort * REPEAT
+_BY_PEOPLE = (Remedy.SUGGESTION, Remedy.HAND)
+
+
+def _points(tie: Tie, bears: bool) -> float:
+    if tie.remedy in _BY_PEOPLE:
+        return tie.placed.finding.effort * (1.0 if bears else REPEAT)
+    return {Remedy.SAFE: REVIEW, Remedy.UNSAFE: UNSAFE}.get(tie.remedy, 0.0)
 
 
 def days(points: float) -> Days:

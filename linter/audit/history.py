@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 
-from uncuda.audit.effort import points_of
+from uncuda.audit.effort import VERIFY, points_of
 from uncuda.audit.judge import HURTS, tie
-from uncuda.audit.model import Point, Tie
+from uncuda.audit.model import Point, Remedy, Tie
 from uncuda.findings import Target
 from uncuda.git import Repository
-from uncuda.results import Placed
 from uncuda.runner import Job, Mode, examine
+from uncuda.trees import Trees
 
-MOST = 60
+MOST = 240
 """So many commits are looked at, at most, evenly spread."""
 
 
@@ -41,7 +40,7 @@ def spread(commits: Sequence[tuple[str, int]], every_days: float | None) -> list
 def history(
     repository: Repository,
     span: str,
-    template: Job,
+    job_of: Callable[[str], Job | None],
     targets: Sequence[Target],
     *,
     every_days: float | None = None,
@@ -50,24 +49,38 @@ def history(
 ) -> list[Point]:
     """The trend over `A..B` (or up to `B`), oldest first. Raises GitError.
 
-    Every commit is checked under the settings of `template`, those of today. `below`: only files in this
-    directory of the repository. A file that didn't change between two commits is checked once.
+    `job_of` gives the job of a path, under the settings of today; None for one that isn't looked at. `below`: only
+    files in this directory of the repository. A file that didn't change between two commits is checked once.
     """
     chosen = spread(repository.commits(span), every_days)
-    known: dict[str, tuple[Placed, ...]] = {}
+    jobs: dict[str, Job | None] = {}
+    known: dict[tuple[str, str], tuple[Tie, ...]] = {}
+    # A commit changes some lines of a file: what stays as it is isn't parsed again.
+    trees: dict[str, Trees] = {}
     out: list[Point] = []
+    beyond_cpu = any(target is not Target.CPU for target in targets)
     for number, (commit, time) in enumerate(chosen):
-        files = [
-            (path, blob)
-            for path, blob in repository.files(commit)
-            if path.endswith((".py", ".pyi")) and _is_below(path, below)
-        ]
-        missing = [blob for blob in dict.fromkeys(b for _, b in files) if blob not in known]
-        for name, content in repository.blobs(missing):
-            known[name] = _findings(content, template)
-        ties: list[Tie] = [tie(path, p, targets) for path, blob in files for p in known.get(blob, ())]
-        counts = Counter(any(t.outcome(target) in HURTS for target in targets) for t in ties)
-        out.append(Point(commit, time, len(ties), counts[True], round(points_of(ties), 2)))
+        files: list[tuple[str, str]] = []
+        for path, blob in repository.files(commit):
+            if path not in jobs:
+                jobs[path] = job_of(path) if _is_below(path, below) else None
+            if jobs[path] is not None:
+                files.append((path, blob))
+        missing: dict[str, list[str]] = {}
+        for path, blob in files:
+            if (path, blob) not in known:
+                missing.setdefault(blob, []).append(path)
+        for blob, content in repository.blobs(missing):
+            for path in missing[blob]:
+                job = jobs[path]
+                assert job is not None
+                known[path, blob] = _ties(content, job, targets, trees.setdefault(path, Trees()))
+        ties = [item for file in files for item in known.get(file, ())]
+        hurting = sum(any(t.outcome(target) in HURTS for target in targets) for t in ties)
+        points = points_of(ties)
+        if beyond_cpu and any(t.remedy is not Remedy.NONE for t in ties):
+            points += VERIFY
+        out.append(Point(commit, time, len(ties), hurting, round(points, 2)))
         if progress is not None:
             progress(number + 1, len(chosen))
     return out
@@ -77,12 +90,12 @@ def _is_below(path: str, directory: str) -> bool:
     return not directory or PurePosixPath(path).is_relative_to(directory)
 
 
-def _findings(content: bytes, template: Job) -> tuple[Placed, ...]:
-    from uncuda.prefilter import needs_check
-
-    if not needs_check(content, template.profile.codes):
+def _ties(content: bytes, job: Job, targets: Sequence[Target], trees: Trees) -> tuple[Tie, ...]:
+    if not job.is_worth_reading(content):
         return ()
-    return tuple(p for p in examine(content, template, Mode.CHECK).findings if p.finding.outcomes)
+    shown = job.display.replace("\\", "/")
+    found = examine(content, job, Mode.CHECK, trees).findings
+    return tuple(tie(shown, placed, targets) for placed in found if placed.finding.outcomes)
 
 
 _BARS = "▁▂▃▄▅▆▇█"

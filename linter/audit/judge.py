@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from uncuda.audit.effort import VERIFY, days, each, points_of
+from uncuda.audit.effort import VERIFY, days, points_of
 from uncuda.audit.kinds import KINDS, kind_of
 from uncuda.audit.model import (
     ApiRow,
@@ -150,10 +150,14 @@ def kind_rows(ties: Sequence[Tie], targets: Sequence[Target]) -> tuple[KindRow, 
                     len(mine),
                     worst_of(mine, targets),
                     _remedies(mine),
-                    points_of(mine),
+                    _sum(mine),
                 )
             )
     return tuple(rows)
+
+
+def _sum(ties: Iterable[Tie]) -> float:
+    return round(sum(t.points for t in ties), 2)
 
 
 _FAMILIES = {
@@ -196,11 +200,15 @@ def symbol_rows(ties: Sequence[Tie]) -> tuple[ApiRow, ...]:
             tuple(place(t) for t in mine[:SHOWN_PLACES]),
             {t: min((m.outcome(t) for m in mine), key=OUTCOME_ORDER.index) for t in Target},
             _replacement(symbol),
-            points_of(mine),
+            _sum(mine),
         )
         for symbol, mine in by_symbol.items()
     ]
     return tuple(sorted(rows, key=lambda r: (-r.count, r.symbol)))
+
+
+_NEW = (2, 0)
+"""Floors below it are nobody's any more."""
 
 
 def _replacement(symbol: str) -> str:
@@ -208,7 +216,8 @@ def _replacement(symbol: str) -> str:
 
     api = lookup(symbol)
     if api is not None:
-        floor = f" (torch {'.'.join(map(str, api.min_torch))})" if api.min_torch and api.replacement else ""
+        new = api.replacement and api.min_torch and api.min_torch >= _NEW
+        floor = f" (torch {'.'.join(map(str, api.min_torch or ()))})" if new else ""
         return f"{api.replacement or ''}{floor}"
     found = package(symbol)
     return found.alternative if found is not None else ""
@@ -218,11 +227,11 @@ def spots(ties: Sequence[Tie]) -> tuple[tuple[Spot, ...], tuple[Spot, ...]]:
     """Files and directories by effort, the greatest first."""
     count: dict[str, Counter[str]] = {"file": Counter(), "directory": Counter()}
     points: dict[str, Counter[str]] = {"file": Counter(), "directory": Counter()}
-    for item, cost in zip(ties, each(ties), strict=True):
+    for item in ties:
         names = {"file": item.path, "directory": str(PurePosixPath(item.path).parent)}
         for key, name in names.items():
             count[key][name] += 1
-            points[key][name] += cost  # type: ignore[assignment]
+            points[key][name] += item.points  # type: ignore[assignment]
 
     def made(key: str) -> tuple[Spot, ...]:
         found = [Spot(name, count[key][name], round(cost, 2)) for name, cost in points[key].items()]
@@ -289,17 +298,14 @@ def _phase(
     if not ties:
         return None
     by_symbol: dict[tuple[str, str], list[Tie]] = defaultdict(list)
-    costs: Counter[tuple[str, str]] = Counter()
-    for item, cost in zip(ties, each(ties), strict=True):
-        key = (item.code, item.symbol)
-        by_symbol[key].append(item)
-        costs[key] += cost  # type: ignore[assignment]
+    for item in ties:
+        by_symbol[item.code, item.symbol].append(item)
     steps = [
-        Step(f"{symbol} ({code})", len(mine), round(costs[code, symbol], 2), _replacement(symbol))
+        Step(f"{symbol} ({code})", len(mine), _sum(mine), _replacement(symbol))
         for (code, symbol), mine in by_symbol.items()
     ]
     steps.sort(key=lambda s: (-s.points, -s.count, s.title))
-    points = points_of(ties)
+    points = _sum(ties)
     if command:
         steps.insert(0, Step("Run", len(ties), 0.0, command=command))
     return Phase(title, why, tuple(steps), points, days(points), risks)
@@ -322,9 +328,7 @@ def _verification(where: str, target: str, targets: Sequence[Target]) -> Phase:
         ),
     ]
     if names:
-        steps.append(
-            Step(f"A short run on each of {names}: results and speed beside the CUDA run's", 1, VERIFY)
-        )
+        steps.append(Step(f"A short run on {names}: results and speed beside the CUDA run's", 1, VERIFY))
     return Phase(
         "Verification",
         "What a checker can't see: numbers, speed, and the parts of a device's stack that are missing.",

@@ -43,6 +43,8 @@ class Tie:
     remedy: Remedy
     blocker: bool
     """Is there no known way to undo it by editing this line: a kernel, a package without a substitute?"""
+    points: float = 0.0
+    """Its share of the whole effort."""
 
     @property
     def code(self) -> str:
