@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from hashlib import blake2b
 
 from uncuda.findings import Finding
 
-_LINE = re.compile(r"^([ \t\f]*)(?:(?:async[ \t]+)?(?:def|class)[ \t]+(\w+))?(?=[^\s#])", re.MULTILINE)
-_SPACE = re.compile(r"\s+")
+# A line that begins with a closing bracket ends what is open above it, and no scope.
+_LINE = re.compile(r"^([ \t\f]*)(?:(?:async[ \t]+)?(?:def|class)[ \t]+(\w+))?(?=[^\s#)\]}])", re.MULTILINE)
+_LAYOUT = re.compile(r"#[^\n]*\n|\s+|[()\\]|,(?=\s*[)\]}])")
 _LONG = 400
 
 
@@ -42,22 +42,17 @@ def _scopes(text: str, offsets: Sequence[int]) -> list[str]:
 
 
 def fingerprints(text: str, findings: Sequence[Finding]) -> list[str]:
-    """For each finding (sorted by start) 32 hex digits made of its code, symbol, enclosing scope and lines.
+    """For each finding (sorted by start) 32 hex digits made of its code, symbol, enclosing scope and own text.
 
-    Blanks don't matter. Findings that agree in all of it are numbered in order, so no two of a file are equal.
+    What a formatter changes doesn't matter: blanks, line breaks, quotes, brackets around a value, a comma at the end.
+    Findings that agree in all of it are numbered in order, so no two of a file are equal.
     """
-    newlines = [m.start() for m in re.finditer(r"\n", text)]
     seen: Counter[str] = Counter()
     out: list[str] = []
     for finding, scope in zip(findings, _scopes(text, [f.start for f in findings]), strict=True):
-        before = bisect_right(newlines, finding.start - 1)
-        begin = newlines[before - 1] + 1 if before else 0
-        after = bisect_right(newlines, max(finding.start, finding.end - 1) - 1)
-        stop = newlines[after] if after < len(newlines) else len(text)
-        # Of a very long line only the neighbourhood counts, or one edit in it would change every identity.
-        begin, stop = max(begin, finding.start - _LONG), min(stop, finding.end + _LONG)
-        statement = _SPACE.sub("", text[begin:stop])
-        key = "\0".join((finding.code, finding.symbol, scope, statement))
+        # Of a very long text only the beginning counts, or one edit in it would change the identity.
+        own = _LAYOUT.sub("", text[finding.start : min(finding.end, finding.start + _LONG)]).replace("'", '"')
+        key = "\0".join((finding.code, finding.symbol, scope, own))
         seen[key] += 1
         raw = f"{key}\0{seen[key]}".encode("utf-8", "surrogatepass")
         out.append(blake2b(raw, digest_size=16).hexdigest())

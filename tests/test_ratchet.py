@@ -162,3 +162,50 @@ def test_changed_rows_leave_a_common_subsequence(old: list[str], new: list[str])
     for row, line in enumerate("\n".join(new).splitlines(), 1):
         if row not in rows:
             assert line in rest, "a row that counts as old isn't in the old text, or in another order"
+
+
+UGLY = """\
+import torch
+import torch.nn as nn
+class Model{n}(nn.Module):
+  def __init__(self, width = {n}, *, depth : int=3, name = 'a name that is long', other = "another one", last = None):
+        super().__init__( )
+        self.w=torch.zeros( width,3, device = 'cuda:0' ,dtype=torch.float32, requires_grad = True , pin_memory=False)
+        self.v = nn.Linear(width,   depth).cuda( )
+  def forward(self, x):
+        x=x.to( 'cuda' )
+        if (torch.cuda.is_available()) and x.is_cuda: torch.cuda.synchronize( ); torch.cuda.empty_cache( )
+        return self.v(x.cuda( non_blocking = True )) , [self.w.cuda(),self.w.cpu( ),]
+"""
+
+
+def test_a_baseline_of_300_ties_survives_a_formatter_and_moved_files(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project]\ndependencies = ["torch>=2.6"]\n')
+    (tmp_path / "old").mkdir()
+    for number in range(34):
+        (tmp_path / f"old/m{number}.py").write_text(UGLY.replace("{n}", str(number)))
+    ratchet = ("--severity", "info", "--baseline", "b.json")
+    check(tmp_path, *ratchet, "--update-baseline", expect=0)
+    before = (tmp_path / "b.json").read_text()
+    count = len(json.loads(before)["ties"])
+    assert count >= 300
+
+    subprocess.run(
+        [sys.executable, "-m", "ruff", "format", "--isolated", "-q", "."], cwd=tmp_path, check=True
+    )
+    assert (tmp_path / "old/m0.py").read_text() != UGLY.replace("{n}", "0")
+    (tmp_path / "new/deep").mkdir(parents=True)
+    for path in sorted((tmp_path / "old").iterdir()):
+        path.rename(tmp_path / "new/deep" / f"renamed_{path.name}")
+    check(tmp_path, *ratchet, expect=0)
+
+    moved = tmp_path / "new/deep/renamed_m7.py"
+    text = moved.read_text()
+    moved.write_text(text + "\n\nx = torch.ones(3).cuda()\n")
+    assert "UC101" in check(tmp_path, *ratchet, expect=1).stdout
+    assert "--allow-growth" in check(tmp_path, *ratchet, "--update-baseline", expect=2).stderr
+
+    moved.write_text(text.replace("torch.cuda.synchronize()", "pass"))
+    check(tmp_path, *ratchet, expect=0)
+    check(tmp_path, *ratchet, "--update-baseline", expect=0)
+    assert len(json.loads((tmp_path / "b.json").read_text())["ties"]) == count - 1
