@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from lsprotocol import types
 from pygls.workspace import PositionCodec
 
+Change = tuple[int, int, str]
+"""What stood between two offsets was replaced by a text."""
+
 _BREAK = re.compile(r"\r\n|\r|\n")
 
 
@@ -18,7 +21,14 @@ class Buffer:
     uri: str
     version: int | None
     text: str
+    changes: list[Change] | None = field(default_factory=list, repr=False)
+    """Since they were taken last, one upon the other; None when the whole text was replaced."""
     _starts: list[int] | None = field(default=None, repr=False)
+
+    def take_changes(self) -> list[Change] | None:
+        """The changes so far, which count as known from now on."""
+        taken, self.changes = self.changes, []
+        return taken
 
     def offset(self, position: types.Position, codec: PositionCodec) -> int:
         """The character offset of a position; what lies outside of the text counts as its nearest end."""
@@ -43,8 +53,11 @@ class Buffer:
             start = self.offset(change.range.start, codec)
             end = max(start, self.offset(change.range.end, codec))
             self.text = self.text[:start] + change.text + self.text[end:]
+            if self.changes is not None:
+                self.changes.append((start, end, change.text))
         else:
             self.text = change.text
+            self.changes = None
         self._starts = None
 
     def _line_starts(self) -> list[int]:

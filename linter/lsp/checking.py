@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from uncuda.findings import Edit, Fix
 from uncuda.lsp.broken import Span, around, can_be_read, imports, without
+from uncuda.lsp.buffers import Change
 from uncuda.results import UNPARSABLE, Placed, Problem, ProblemKind
 from uncuda.runner import Examined, Job, Mode, examine, examine_text, internal_problem, place, shown
 from uncuda.source import Lines
@@ -17,7 +18,9 @@ TRIES = 4
 
 
 LONGEST_PIECE = 20_000
-"""Characters between changes that are looked at by themselves. What is longer was changed in several places."""
+"""Characters of a changed statement that are looked at by themselves."""
+MOST_CHANGES = 50
+"""From one check to the next; more are taken for one."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,19 @@ class Checked:
     text: str
     findings: tuple[Placed, ...] = ()
     notes: tuple[str, ...] = ()
+    broken: tuple[Span, ...] = ()
+    """The statements that can't be parsed."""
 
 
-def check(text: str, job: Job, last: Checked | None = None, trees: Trees | None = None) -> Checked:
-    """Checks `text`; `last` is what was known of the document before, `trees` what was parsed for it."""
+def check(
+    text: str,
+    job: Job,
+    last: Checked | None = None,
+    trees: Trees | None = None,
+    changes: Sequence[Change] | None = None,
+) -> Checked:
+    """Checks `text`; `last` is what was known of the document before, `trees` what was parsed for it, and `changes` are
+    those that made this text of that one."""
     data = text.encode("utf-8", "surrogatepass")
     if not job.is_worth_reading(data):
         return Checked(text)
@@ -42,31 +54,30 @@ def check(text: str, job: Job, last: Checked | None = None, trees: Trees | None 
         return Checked(text, shown(done.findings, job.profile), _notes(done))
     job = _telling(job)
     spans: list[Span] = []
-    if last is not None and last.text != text:
-        touched = around(text, *_changed(last.text, text))
-        if (
-            touched[1] - touched[0] <= LONGEST_PIECE
-            and touched != (0, len(text))
-            and not can_be_read(text[slice(*touched)])
-        ):
-            spans.append(touched)
+    if last is not None:
+        if changes is None or len(changes) > MOST_CHANGES:
+            changes = [_difference(last.text, text)]
+        for place in dict.fromkeys(around(text, a, b) for a, b in _touched(changes, last.broken)):
+            if place[1] - place[0] <= LONGEST_PIECE and place != (0, len(text)):
+                if not can_be_read(text[slice(*place)]):
+                    spans.append(place)
     for _ in range(TRIES):
         if imports(text, spans):
             break
         done = _examined(without(text, spans), job, trees)
         if done.problem is not None:
-            return Checked(text, carried(last, text, job), _notes(done))
+            return Checked(text, carried(last, text, job, changes), _notes(done))
         fault = next((p for p in done.findings if p.finding.code == UNPARSABLE), None)
         if fault is None:
             found = shown(done.findings, job.profile)
             if spans:
-                found = _both(found, carried(last, text, job), spans)
-            return Checked(text, found)
+                found = _both(found, carried(last, text, job, changes), spans)
+            return Checked(text, found, broken=tuple(spans))
         fallen = around(text, fault.finding.start, fault.finding.start)
         if fallen in spans or fallen == (0, len(text)):
             break
         spans.append(fallen)
-    return Checked(text, carried(last, text, job))
+    return Checked(text, carried(last, text, job, changes), broken=tuple(spans))
 
 
 def _telling(job: Job) -> Job:
@@ -107,53 +118,72 @@ def _both(found: Sequence[Placed], kept: Sequence[Placed], spans: Sequence[Span]
     return tuple(sorted(out, key=lambda p: (p.finding.start, p.finding.end, p.finding.code)))
 
 
-def carried(last: Checked | None, text: str, job: Job) -> tuple[Placed, ...]:
-    """The findings of `last` whose lines stand in `text` unchanged, above or below what is being typed."""
+def carried(
+    last: Checked | None, text: str, job: Job, changes: Sequence[Change] | None = None
+) -> tuple[Placed, ...]:
+    """The findings of `last` that no change has touched, where they stand in `text`."""
     if last is None or not last.findings:
         return ()
-    head, tail = _common(last.text, text)
-    shift = len(text) - len(last.text)
+    changes = [_difference(last.text, text)] if changes is None else changes
     lines = Lines(text)
     kept: list[Placed] = []
     for placed in last.findings:
         finding = placed.finding
-        if finding.end <= head:
-            move = 0
-        elif finding.start >= tail:
-            move = shift
-        else:
-            continue
-        fix = finding.fix
-        moved = replace(
-            finding,
-            start=finding.start + move,
-            end=finding.end + move,
-            fix=_moved(fix, head, tail, shift) if fix is not None else None,
-        )
-        kept.append(place(lines, moved, job.profile.targets))
+        start = _moved(finding.start, finding.end, changes)
+        if start is not None:
+            end = start + finding.end - finding.start
+            fix = _moved_fix(finding.fix, changes) if finding.fix is not None else None
+            kept.append(place(lines, replace(finding, start=start, end=end, fix=fix), job.profile.targets))
     return tuple(kept)
 
 
-def _moved(fix: Fix, head: int, tail: int, shift: int) -> Fix | None:
-    """The fix at its new place; None when one of its edits touches what is being typed."""
+def _moved(start: int, end: int, changes: Sequence[Change], *, beside: bool = False) -> int | None:
+    """Where a piece of text begins after the changes; None when one touches it. Right `beside` it may be allowed: else
+    only with a line break between."""
+    for first, last, new in changes:
+        if start > last or (start == last and (start > first or new.endswith("\n"))):
+            shift = len(new) - (last - first)
+            start, end = start + shift, end + shift
+        elif not (end < first or (end == first and (beside or new.startswith(("\n", "\r"))))):
+            return None
+    return start
+
+
+def _moved_fix(fix: Fix, changes: Sequence[Change]) -> Fix | None:
+    """The fix at its new place; None when one of its edits is where something changed."""
     edits: list[Edit] = []
     for edit in fix.edits:
-        if edit.end <= head:
-            edits.append(edit)
-        elif edit.start >= tail:
-            edits.append(Edit(edit.start + shift, edit.end + shift, edit.text))
-        else:
+        start = _moved(edit.start, edit.end, changes, beside=True)
+        if start is None:
             return None
+        edits.append(Edit(start, start + edit.end - edit.start, edit.text))
     return replace(fix, edits=tuple(edits))
 
 
-def _changed(old: str, new: str) -> Span:
-    """Where a text differs from the one before; whole lines."""
+def _touched(changes: Sequence[Change], before: Sequence[Span] = ()) -> list[Span]:
+    """The places that changes, and some others in the text before, have come to in the text after all changes."""
+    places = list(before)
+    for first, last, new in changes:
+        shift = len(new) - (last - first)
+        places = [
+            (a, b)
+            if b < first
+            else (a + shift, b + shift)
+            if a > last
+            else (min(a, first), max(b, last) + shift)
+            for a, b in places
+        ]
+        places.append((first, first + len(new)))
+    return places
+
+
+def _difference(old: str, new: str) -> Change:
+    """What turns one text into the other, as one change of whole lines."""
     head, tail = _common(old, new)
-    return head, max(head, tail + len(new) - len(old))
+    return head, tail, new[head : tail + len(new) - len(old)]
 
 
-def _common(old: str, new: str) -> tuple[int, int]:
+def _common(old: str, new: str) -> Span:
     """Offsets in `old` between which the texts differ, moved out to whole lines."""
     limit = min(len(old), len(new))
     head = _equal_ends(old, new, limit)

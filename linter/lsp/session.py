@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pygls import uris
 
-from uncuda.lsp.buffers import Buffer
+from uncuda.lsp.buffers import Buffer, Change
 from uncuda.lsp.checking import Checked, check
 from uncuda.lsp.workspace import Workspace
 from uncuda.notebook_cells import Joined, join
@@ -46,6 +46,10 @@ class Document:
     def versions(self) -> tuple[object, ...]:
         """What changes with every edit."""
         return tuple((b.uri, b.version, len(b.text), hash(b.text)) for b in self.buffers)
+
+    def take_changes(self) -> list[Change] | None:
+        """What has changed since the last check; None where that isn't known."""
+        return self.buffers[0].take_changes() if self.buffers and not self.notebook else None
 
     def text(self) -> str:
         """The whole text; a notebook's cells one after the other, magics masked."""
@@ -145,9 +149,9 @@ class Session:
             if wait:
                 await asyncio.sleep(min(BURST, document.took / 2))
             stamp = self._stamp(document)
-            text = document.text()
+            text, changes = document.text(), document.take_changes()
             begun = loop.time()
-            job, checked = await self.work(self._check, document, text)
+            job, checked = await self.work(self._check, document, text, changes)
             document.took = loop.time() - begun
             document.job, document.checked, document.stamp = job, checked, stamp
             if document.uri not in self.documents:
@@ -162,7 +166,9 @@ class Session:
                 return
             wait = True
 
-    def _check(self, document: Document, text: str) -> tuple[Job | None, Checked]:
+    def _check(
+        self, document: Document, text: str, changes: list[Change] | None
+    ) -> tuple[Job | None, Checked]:
         job = None
         try:
             job = self.workspace.job(uris.to_fs_path(document.uri))
@@ -172,7 +178,7 @@ class Session:
                 job = replace(job, path=job.path.with_suffix(".py"))
             elif job.path.suffix == ".ipynb":
                 return None, Checked(text)  # its JSON: only the cells of a notebook can be pointed at
-            return job, check(text, job, document.checked, document.trees)
+            return job, check(text, job, document.checked, document.trees, changes)
         except Exception as error:  # the server must outlive whatever it is
             return job, Checked(text, notes=(internal_problem(error).message,))
 
