@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import libcst as cst
 
-from uncuda.walk import children, walk, walk_scope
+from uncuda.walk import COMPOUND_STATEMENTS, SUITES, children, walk, walk_scope
 
 Expression = Callable[[], cst.BaseExpression]
 """An expression that is parsed when it is asked for."""
@@ -87,7 +87,7 @@ class Binding:
 def dotted(node: cst.CSTNode | None) -> str | None:
     """`a.b.c` as text, or None for anything but names and attributes."""
     parts: list[str] = []
-    while isinstance(node, cst.Attribute):
+    while node.__class__ is cst.Attribute:
         parts.append(node.attr.value)
         node = node.value
     if not isinstance(node, cst.Name):
@@ -121,6 +121,9 @@ def _plain_name(node: cst.BaseExpression | None) -> str:
     return "" if name in ("True", "False", "None") else name
 
 
+_ONLY_HOLD_SUITES = (cst.If, cst.While)
+_CHOICES = (cst.If, cst.Match)
+_LOOPS = (cst.For, cst.While)
 _BIND_NOTHING: frozenset[type[cst.CSTNode]] = frozenset(
     {
         cst.Expr, cst.Return, cst.Pass, cst.Raise, cst.Assert, cst.Break, cst.Continue, cst.Global, cst.Nonlocal,
@@ -212,7 +215,11 @@ class SuiteReader:
 
         self.order += 1
         self.places[id(stmt)] = Place(self.order, self._block)
-        if stmt.__class__ in _BIND_NOTHING:
+        kind = stmt.__class__
+        if kind in _BIND_NOTHING:
+            return
+        if kind in _ONLY_HOLD_SUITES:
+            self._parts(stmt)
             return
         match stmt:
             case cst.Assign():
@@ -250,15 +257,15 @@ class SuiteReader:
                     for name in _captured(case.pattern):
                         self._bind(name, "other")
             case _:
-                if not isinstance(stmt, cst.BaseCompoundStatement):
+                if kind not in COMPOUND_STATEMENTS:
                     return
         self._parts(stmt)
 
     def _parts(self, stmt: cst.CSTNode) -> None:
         block, test, order = self._block, self._test, self.order
-        choice = isinstance(stmt, (cst.If, cst.Match))
-        loop = isinstance(stmt, (cst.For, cst.While))
-        for number, suite in enumerate(_suites(stmt), FIRST_CASE if isinstance(stmt, cst.Match) else 0):
+        kind = stmt.__class__
+        choice, loop = kind in _CHOICES, kind in _LOOPS
+        for number, suite in enumerate(_suites(stmt), FIRST_CASE if kind is cst.Match else 0):
             body = suite.body
             ends = choice and bool(body) and _ends(body[-1])
             self._block = (*block, Part(order, number, loop and number == 0, choice, ends))
@@ -291,19 +298,21 @@ def _captured(pattern: cst.CSTNode) -> Iterator[str]:
 
 def _suites(stmt: cst.CSTNode) -> Iterator[cst.BaseSuite]:
     """The suites of a compound statement, in the order body, else, finally, handlers or cases."""
+    if stmt.__class__ not in COMPOUND_STATEMENTS:
+        return
+    body = getattr(stmt, "body", None)
+    if body.__class__ in SUITES:
+        yield body  # type: ignore[misc]
     orelse = getattr(stmt, "orelse", None)
-    final = getattr(stmt, "finalbody", None)
-    found: list[object] = [getattr(stmt, "body", None)]
     if isinstance(orelse, cst.Else):
-        found.append(orelse.body)
+        yield orelse.body
     elif isinstance(orelse, cst.If):
-        found.append(cst.IndentedBlock([orelse]))
-    if isinstance(final, cst.Finally):
-        found.append(final.body)
-    found.extend(part.body for part in (*getattr(stmt, "handlers", ()), *getattr(stmt, "cases", ())))
-    for suite in found:
-        if isinstance(suite, cst.BaseSuite):
-            yield suite
+        yield cst.IndentedBlock([orelse])
+    final = getattr(stmt, "finalbody", None)
+    if final is not None:
+        yield final.body
+    for part in (*getattr(stmt, "handlers", ()), *getattr(stmt, "cases", ())):
+        yield part.body
 
 
 def statements(body: Iterable[cst.CSTNode]) -> Iterator[cst.CSTNode]:
@@ -389,9 +398,9 @@ class Scope:
                 comp = comp.inner_for_in
 
     def _use(self, node: cst.CSTNode) -> None:
-        called = isinstance(node, cst.Call)
-        func = node.func if isinstance(node, cst.Call) else node
-        if isinstance(func, cst.Attribute) and isinstance(func.value, cst.Name):
+        called = node.__class__ is cst.Call
+        func: cst.CSTNode = node.func if called else node  # type: ignore[attr-defined]
+        if isinstance(func, cst.Attribute) and func.value.__class__ is cst.Name:
             self.uses.setdefault(func.value.value, set()).add((func.attr.value, called))
 
 

@@ -42,7 +42,7 @@ from uncuda.rules.registry import all_rules
 from uncuda.source import Lines, above_comments
 from uncuda.trees import Trees
 from uncuda.triggers import Triggers, triggers_of
-from uncuda.walk import children, is_text_statement
+from uncuda.walk import COMPOUND_STATEMENTS, SMALL_STATEMENTS, children, is_text_statement
 
 MAX_ROUNDS = 12
 """Fixes are applied until nothing changes, at most this often."""
@@ -201,13 +201,7 @@ _ALL_RULES = -1
 # -- the walk ----------------------------------------------------------------------------------------------
 
 
-# Classes of nodes are looked up, since asking `isinstance` of an abstract class costs ten times as much.
-_SIMPLE = frozenset(
-    k for k in vars(cst).values() if isinstance(k, type) and issubclass(k, cst.BaseSmallStatement)
-)
-_STATEMENTS = _SIMPLE | frozenset(
-    k for k in vars(cst).values() if isinstance(k, type) and issubclass(k, cst.BaseCompoundStatement)
-)
+_STATEMENTS = SMALL_STATEMENTS | COMPOUND_STATEMENTS
 
 
 class _Walker:
@@ -241,7 +235,7 @@ class _Walker:
             self._look(node, kind)
             return
         rules = self._inside[id(node)]
-        if rules or kind not in _SIMPLE:
+        if rules or kind not in SMALL_STATEMENTS:
             around = self._visits
             self._visits = _visits(rules)
             self._look(node, kind)

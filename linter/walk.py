@@ -37,6 +37,19 @@ _ORDER: dict[str, tuple[str, ...]] = {
     "ImportFrom": (),
 }
 
+_NODES = [kind for kind in vars(cst).values() if isinstance(kind, type)]
+
+
+def _kinds(base: type) -> frozenset[type[cst.CSTNode]]:
+    return frozenset(kind for kind in _NODES if base in kind.__mro__)
+
+
+# libcst's classes are abstract ones to Python, of which `isinstance` takes ten times as long to say no as to find a
+# class in a set.
+SMALL_STATEMENTS = _kinds(cst.BaseSmallStatement)
+COMPOUND_STATEMENTS = _kinds(cst.BaseCompoundStatement)
+SUITES = _kinds(cst.BaseSuite)
+
 _Reader = Callable[[cst.CSTNode], Any]
 
 

@@ -27,7 +27,7 @@ class Float8(Rule):
 
     code = "UC330"
     name = "float8-dtype"
-    triggers = ("float8_",)
+    triggers = (r"\bfloat8_",)
     category = Category.OPTIONAL
     effort = 3
     sources = (
