@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from urllib.parse import quote
 
+from markupsafe import Markup, escape
+
 from uncuda import __version__
 from uncuda.audit.as_markdown import days, shares
 from uncuda.audit.history import curve
@@ -48,6 +50,7 @@ def render(audit: Audit) -> str:
     )
     environment.filters["days"] = days
     environment.filters["visible"] = visible
+    environment.filters["coded"] = _coded
     environment.globals.update(
         Outcome=Outcome, Remedy=Remedy, Target=Target, verdict_class=_VERDICT_CLASS, link=_link
     )
@@ -70,6 +73,17 @@ def render(audit: Audit) -> str:
         crashes=_once(audit, "crashes"),
         degraded=_once(audit, "degraded"),
         curves=_curves(audit),
+    )
+
+
+def _coded(text: str) -> Markup:
+    """A message, what stands in backquotes as code. All of it is escaped."""
+    parts = visible(text).split("`")
+    if len(parts) % 2 == 0:
+        return escape(visible(text))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part)
+        for number, part in enumerate(parts)
     )
 
 
