@@ -105,6 +105,8 @@ def user(hooks: Repository, path: Path, hook: str) -> Repository:
     (made.path / ".pre-commit-config.yaml").write_text(config)
     (made.path / "train.py").write_text(TIED)
     (made.path / "notes.md").write_text("`x.cuda()` needs CUDA.\n")
+    (made.path / "old.py").write_text(TIED)
+    (made.path / "uncuda.toml").write_text('exclude = ["old.py"]\ntorch-floor = "2.6"\n')
     assert made.run("pre-commit", "install").returncode == 0
     made.git("add", ".")
     return made
@@ -116,6 +118,7 @@ def test_a_finding_blocks_the_commit(hooks: Repository, tmp_path: Path) -> None:
     assert blocked.returncode != 0
     assert "train.py:3:5: UC101" in blocked.stdout
     assert "notes.md" not in blocked.stdout
+    assert "old.py" not in blocked.stdout  # excluded by the settings
     assert project.commits() == 0
     assert (project.path / "train.py").read_text() == TIED
 
@@ -138,3 +141,57 @@ def test_the_fix_hook_rewrites_and_the_second_commit_passes(hooks: Repository, t
     second = project.run("git", "commit", "-m", "portable")
     assert second.returncode == 0, second.stdout
     assert project.git("show", "HEAD:train.py") == FIXED.strip()
+
+
+NOTEBOOK = """\
+{
+ "cells": [
+  {
+   "cell_type": "code",
+   "execution_count": 3,
+   "id": "a1b2c3d4",
+   "metadata": {"tags": ["keep"]},
+   "outputs": [
+    {
+     "name": "stdout",
+     "output_type": "stream",
+     "text": ["x.cuda() said \\u00e9\\n"]
+    }
+   ],
+   "source": [
+    "%matplotlib inline\\n",
+    "import torch\\n",
+    "x = torch.ones(2).cuda()"
+   ]
+  }
+ ],
+ "metadata": {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}},
+ "nbformat": 4,
+ "nbformat_minor": 5
+}
+"""
+
+
+def test_notebooks_are_checked_and_fixed_in_place(hooks: Repository, tmp_path: Path) -> None:
+    project = user(hooks, tmp_path, "uncuda-check")
+    (project.path / "train.py").unlink()
+    (project.path / "study.ipynb").write_text(NOTEBOOK)
+    project.git("add", ".")
+    blocked = project.run("git", "commit", "-q", "-m", "tied")
+    assert blocked.returncode != 0
+    assert "UC101" in blocked.stdout and "study.ipynb" in blocked.stdout
+    assert (project.path / "study.ipynb").read_text() == NOTEBOOK
+
+    config = project.path / ".pre-commit-config.yaml"
+    config.write_text(config.read_text().replace("uncuda-check", "uncuda-fix"))
+    project.git("add", ".")
+    assert project.run("git", "commit", "-q", "-m", "tied").returncode != 0
+    # Only lines of the cell's source have changed: outputs, ids and the way the JSON is written stay.
+    line = '    "x = torch.ones(2).cuda()"\n'
+    device = FIXED.splitlines()[2].replace('"', '\\"')
+    assert (project.path / "study.ipynb").read_text() == NOTEBOOK.replace(
+        line, f'    "{device}\\n",\n    "x = torch.ones(2).to(device)"\n'
+    )
+    project.git("add", ".")
+    passed = project.run("git", "commit", "-m", "portable")
+    assert passed.returncode == 0, passed.stdout
