@@ -206,7 +206,7 @@ def test_compare(project: Path) -> None:
     (project / "unused.py").unlink()
     (project / "train.py").write_text(TRAIN + "torch.cuda.empty_cache()\n")
     text = audit(project, "--compare", "old.json").stdout
-    assert "1 ties gone, 1 new" in text
+    assert "1 tie gone, 1 new" in text
     assert "new: train.py UC211 torch.cuda.empty_cache" in text
     (project / "old.json").write_text("{}")
     assert "not a report" in audit(project, "--compare", "old.json", expect=2).stderr

@@ -48,13 +48,18 @@ def days(value: Days) -> str:
     return f"{value.low:g}–{value.high:g} days"
 
 
+def ties(count: int) -> str:
+    """`1 tie`, `3 ties`."""
+    return f"{count} {'tie' if count == 1 else 'ties'}"
+
+
 def items(count: int) -> str:
     """`1 item`, `3 items`."""
     return f"{count} {'item' if count == 1 else 'items'}"
 
 
 def shares(audit: Audit) -> str:
-    """`6 are undone by a safe fix (67%), 3 by hand (33%)`."""
+    """`6 fixed automatically and safely (67%), 3 left to people (33%)`."""
     open_ties = len(audit.ties) - audit.remedies.get(Remedy.NONE, 0)
     parts = [
         f"{audit.remedies[r]} {_UNDONE[r]} ({audit.remedies[r] / open_ties:.0%})"
@@ -65,10 +70,10 @@ def shares(audit: Audit) -> str:
 
 
 _UNDONE = {
-    Remedy.SAFE: "are fixed automatically, safely",
-    Remedy.UNSAFE: "by a fix that wants a look",
-    Remedy.SUGGESTION: "have a known replacement",
-    Remedy.HAND: "are left to people",
+    Remedy.SAFE: "fixed automatically and safely",
+    Remedy.UNSAFE: "by fixes that want a look",
+    Remedy.SUGGESTION: "with a known replacement",
+    Remedy.HAND: "left to people",
 }
 
 
@@ -112,10 +117,10 @@ def _head(audit: Audit) -> str:
     at = f" at {audit.revision[:10]}" if audit.revision else ""
     total = len(audit.ties)
     open_ties = total - audit.remedies.get(Remedy.NONE, 0)
-    by = f" Of {open_ties} that matter, {shares(audit)}." if open_ties else ""
+    by = f" Of {open_ties} that matter: {shares(audit)}." if open_ties else ""
     return (
         f"## CUDA ties of {name}{at}\n\n"
-        f"{total} ties in {audit.files} files.{by} Effort: {audit.points:g} story points, {days(audit.days)}.\n"
+        f"{ties(total)} in {audit.files} files.{by} Effort: {audit.points:g} story points, {days(audit.days)}.\n"
     )
 
 
@@ -177,7 +182,7 @@ def _examples(audit: Audit) -> str:
         return ""
     files = len({t.path for t in audit.examples})
     return (
-        f"Examples in texts and docstrings, counted apart: {len(audit.examples)} ties in {files} "
+        f"Examples in texts and docstrings, counted apart: {ties(len(audit.examples))} in {files} "
         f"{'file' if files == 1 else 'files'}.\n"
     )
 
@@ -202,8 +207,8 @@ def _plan(audit: Audit) -> str:
         return ""
     out = ["### Plan\n"]
     for number, phase in enumerate(audit.plan, 1):
-        ties = sum(step.count for step in phase.steps if not step.command)
-        out.append(f"{number}. **{phase.title}** ({items(ties)}, {days(phase.days)}). {phase.why}")
+        count = sum(step.count for step in phase.steps if not step.command)
+        out.append(f"{number}. **{phase.title}** ({items(count)}, {days(phase.days)}). {phase.why}")
         for step in phase.steps:
             if step.command:
                 out.append(f"   ```console\n   $ {step.command}\n   ```")

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from uncuda.audit.as_markdown import days, items, shares, silent
+from uncuda.audit.as_markdown import days, items, shares, silent, ties
 from uncuda.audit.history import sparkline
 from uncuda.audit.model import Audit, Place, Remedy, Verdict
 from uncuda.findings import Outcome
@@ -78,10 +78,10 @@ def _head(console: Console, audit: Audit) -> None:
     entry = f", as reached from {visible(audit.entry)}" if audit.entry else ""
     console.print(Text(f"What ties {name} to CUDA{entry}", style="bold"))
     files = f"{audit.files} {'file' if audit.files == 1 else 'files'}"
-    console.print(f"{total} ties in {files}, {audit.lines} lines; torch floor {audit.torch_floor}")
+    console.print(f"{ties(total)} in {files}, {audit.lines} lines; torch floor {audit.torch_floor}")
     open_ties = total - audit.remedies.get(Remedy.NONE, 0)
     if open_ties:
-        console.print(f"of {open_ties} that matter, {shares(audit)}")
+        console.print(f"of {open_ties} that matter: {shares(audit)}")
         console.print(f"effort: {audit.points:g} story points, {days(audit.days)}")
     console.print()
 
@@ -205,7 +205,7 @@ def _foot(console: Console, audit: Audit) -> None:
     if audit.examples:
         files = len({t.path for t in audit.examples})
         console.print(
-            f"Examples in texts and docstrings, counted apart: {len(audit.examples)} ties in {files} "
+            f"Examples in texts and docstrings, counted apart: {ties(len(audit.examples))} in {files} "
             f"{'file' if files == 1 else 'files'}"
         )
     if not audit.ties:

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from uncuda.audit.as_markdown import ties
 from uncuda.audit.collect import AuditError
 from uncuda.audit.model import FORMAT, Audit
 
@@ -17,7 +18,7 @@ def compare(path: Path, audit: Audit) -> str:
     before = Counter((t["path"], t["code"], t["symbol"]) for t in old["ties"])
     now = Counter((t.path, t.code, t.symbol) for t in audit.ties)
     gone, come = before - now, now - before
-    lines = [f"Since {path.name}: {sum(gone.values())} ties gone, {sum(come.values())} new."]
+    lines = [f"Since {path.name}: {ties(sum(gone.values()))} gone, {sum(come.values())} new."]
     verdicts = {t["target"]: t["verdict"] for t in old["targets"]}
     for standing in audit.standings:
         was = verdicts.get(standing.target.value)
