@@ -681,8 +681,8 @@ class Flow:
 
     def _by_use(self, name: str, scope: Scope) -> Value:
         """A tensor or a module by what the function, or the file, asks of it elsewhere."""
-        uses = self.index.uses if scope.kind == "module" else scope.uses
-        kinds = {_told_by(attribute, called) for attribute, called in uses.get(name, ())}
+        uses = self.index.uses(name) if scope.kind == "module" else scope.uses.get(name, ())
+        kinds = {_told_by(attribute, called) for attribute, called in uses}
         kinds.discard(Kind.UNKNOWN)
         return Value(kinds.pop()) if len(kinds) == 1 else UNKNOWN
 

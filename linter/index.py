@@ -39,7 +39,8 @@ from uncuda.bindings import (
 from uncuda.source import Lines
 from uncuda.walk import walk
 
-_USE = re.compile(r"(?<![\w.])(\w+)\.(\w+)(\(?)")
+_USE = re.compile(r"\.(\w+)(\(?)")
+_IN_NAME = re.compile(r"[\w.]")
 _CHANGING = "append|extend|insert|add|update|setdefault|appendleft|__setitem__"
 _LONG = 8000
 """A function of more characters isn't parsed to know what it returns."""
@@ -98,14 +99,24 @@ class FileIndex:
     """Top-level functions with decorators."""
     exits: list[tuple[int, Test]] = field(default_factory=list)
     """Conditions that hold, or don't, after the top-level statement of that order: `if not x: exit()`, `assert x`."""
+    _uses: dict[str, set[tuple[str, bool]]] = field(default_factory=dict, repr=False, compare=False)
 
-    @cached_property
-    def uses(self) -> dict[str, set[tuple[str, bool]]]:
-        """The attributes that the file reads of each plain name, wherever it does, and whether they are called."""
-        found: dict[str, set[tuple[str, bool]]] = {}
-        for name, attribute, called in _USE.findall(self.text):
-            found.setdefault(name, set()).add((attribute, bool(called)))
-        return found
+    def uses(self, name: str) -> set[tuple[str, bool]]:
+        """The attributes that the file reads of a plain name, wherever it does, and whether they are called."""
+        known = self._uses.get(name)
+        if known is None:
+            known = self._uses[name] = set(self._uses_of(name))
+        return known
+
+    def _uses_of(self, name: str) -> Iterator[tuple[str, bool]]:
+        text = self.text
+        at = text.find(f"{name}.")
+        while at >= 0:
+            end = at + len(name)
+            found = _USE.match(text, end)
+            if found is not None and not (at and _IN_NAME.match(text, at - 1)):
+                yield found[1], bool(found[2])
+            at = text.find(f"{name}.", end)
 
     def changes(self, name: str) -> bool:
         """Is something put into the list or mapping `name` ("x", "self.x") anywhere in the file?"""

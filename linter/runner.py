@@ -414,7 +414,7 @@ class Runner:
             self._in_pool(jobs, hits, "fork" if forking else "spawn")
             return
         for _, number in hits:
-            for done in _each([(number, jobs[number])], self.mode):
+            for done in _each([(number, jobs[number])], self.mode, self.cache is not None):
                 self._take(jobs[number], done)
 
     def _is_hit(self, number: int, job: Job) -> bool:
@@ -454,7 +454,9 @@ class Runner:
 
         lost: list[int] = []
         work = [[(n, jobs[n]) for n in chunk] for chunk in chunks]
-        with closing(shared_out(partial(_work, self.mode), work, workers, method)) as results:
+        with closing(
+            shared_out(partial(_work, self.mode, self.cache is not None), work, workers, method)
+        ) as results:
             for chunk, done in results:
                 if done is None:
                     lost += chunks[chunk]
@@ -582,12 +584,13 @@ def _write(path: Path, data: bytes, info: os.stat_result | None) -> Problem | No
 # -- in a worker -------------------------------------------------------------------------------------------
 
 
-def _work(mode: Mode, numbered: Sequence[tuple[int, Job]]) -> list[_Done]:
+def _work(mode: Mode, remembered: bool, numbered: Sequence[tuple[int, Job]]) -> list[_Done]:
     gc.disable()
-    return list(_each(numbered, mode))
+    return list(_each(numbered, mode, remembered))
 
 
-def _each(numbered: Sequence[tuple[int, Job]], mode: Mode) -> Iterator[_Done]:
+def _each(numbered: Sequence[tuple[int, Job]], mode: Mode, remembered: bool) -> Iterator[_Done]:
+    """`remembered`: there is a cache, which wants to know what was read."""
     from uncuda.cache import digest_of
 
     for number, job in numbered:
@@ -597,7 +600,12 @@ def _each(numbered: Sequence[tuple[int, Job]], mode: Mode) -> Iterator[_Done]:
             continue
         data, info = loaded
         if job.is_worth_reading(data):
-            yield number, examine(data, job, mode_for(mode, info)), info, digest_of(data)
+            yield (
+                number,
+                examine(data, job, mode_for(mode, info)),
+                info,
+                digest_of(data) if remembered else "",
+            )
         else:
             yield number, None, info, ""
 

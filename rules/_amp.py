@@ -80,7 +80,7 @@ def is_assigned(func: cst.BaseExpression, ctx: Context) -> bool:
 def _imported(text: str) -> frozenset[str]:
     """The names that a file imports from torch.cuda.amp."""
     names: set[str] = set()
-    for found in _IMPORTS.finditer(text):
+    for found in _IMPORTS.finditer(text) if "torch.cuda.amp" in text else ():
         for name, alias in _NAME.findall(found[1].strip("()")):
             names.add(alias or name)
     return frozenset(names)
