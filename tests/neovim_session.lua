@@ -11,14 +11,14 @@ end
 
 local ok, problem = pcall(function()
   local uncuda = require("uncuda")
-  uncuda.setup({ cmd = vim.fn.json_decode(os.getenv("UNCUDA_CMD")), fix_on_save = true })
+  uncuda.setup({ cmd = vim.fn.json_decode(os.getenv("UNCUDA_CMD")), fix_on_save = true, timeout = 60000 })
   vim.cmd("filetype on")
   vim.cmd("edit " .. os.getenv("UNCUDA_FILE"))
   vim.bo.filetype = "python"
   local function diagnostics()
     return vim.diagnostic.get(0)
   end
-  out.appeared = vim.wait(20000, function()
+  out.appeared = vim.wait(60000, function()
     return #diagnostics() >= 2
   end, 20)
   out.diagnostics = {}
@@ -35,7 +35,7 @@ local ok, problem = pcall(function()
     },
     context = { diagnostics = {}, only = { "quickfix" } },
   }
-  local answers = vim.lsp.buf_request_sync(0, "textDocument/codeAction", params, 5000)
+  local answers = vim.lsp.buf_request_sync(0, "textDocument/codeAction", params, 60000)
   for id, answer in pairs(answers or {}) do
     local action = answer.result and answer.result[1]
     if action then
@@ -44,13 +44,13 @@ local ok, problem = pcall(function()
     end
   end
   out.after_action = vim.api.nvim_buf_get_lines(0, 0, -1, false)
-  vim.wait(20000, function()
+  vim.wait(60000, function()
     return #diagnostics() == 1
   end, 20)
   out.left = #diagnostics()
   vim.cmd("write")
   out.after_save = vim.api.nvim_buf_get_lines(0, 0, -1, false)
-  out.clean = vim.wait(20000, function()
+  out.clean = vim.wait(60000, function()
     return #diagnostics() == 0
   end, 20)
 end)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,11 +18,18 @@ TEXT = "import torch\n\nx = torch.ones(2)\nx = x.cuda()\ntorch.cuda.synchronize(
 NVIM = shutil.which("nvim")
 
 
-@pytest.mark.skipif(
-    NVIM is None and not os.environ.get("UNCUDA_REQUIRE_NVIM"),
-    reason="Neovim isn't installed; CI requires it",
-)
-def test_neovim(tmp_path: Path) -> None:
+def version() -> tuple[int, int]:
+    """Of the Neovim that is here; (0, 0) without one."""
+    if NVIM is None:
+        return 0, 0
+    told = subprocess.run([NVIM, "--version"], capture_output=True, text=True, check=True).stdout
+    found = re.match(r"NVIM v(\d+)\.(\d+)", told)
+    assert found is not None, told
+    return int(found[1]), int(found[2])
+
+
+def session(tmp_path: Path, script: str) -> dict[str, Any]:
+    """What a Neovim saw that did as a script says."""
     assert NVIM is not None, "nvim isn't on PATH"
     (tmp_path / "pyproject.toml").write_text('[project]\ndependencies = ["torch>=2.6"]\n')
     file, out = tmp_path / "train.py", tmp_path / "out.json"
@@ -34,9 +43,9 @@ def test_neovim(tmp_path: Path) -> None:
             "--cmd",
             f"set runtimepath+={HERE.parent / 'editors' / 'nvim'}",
             "-c",
-            f"luafile {HERE / 'neovim_session.lua'}",
+            f"luafile {HERE / script}",
         ],
-        timeout=120,
+        timeout=240,
         check=False,
         capture_output=True,
         stdin=subprocess.DEVNULL,
@@ -49,9 +58,18 @@ def test_neovim(tmp_path: Path) -> None:
             "HOME": str(tmp_path),
         },
     )
-    seen = json.loads(out.read_text())
+    seen: dict[str, Any] = json.loads(out.read_text())
     assert "problem" not in seen, seen["problem"]
     assert seen["appeared"]
+    return seen
+
+
+@pytest.mark.skipif(
+    NVIM is None and not os.environ.get("UNCUDA_REQUIRE_NVIM"),
+    reason="Neovim isn't installed; CI requires it",
+)
+def test_neovim(tmp_path: Path) -> None:
+    seen = session(tmp_path, "neovim_session.lua")
     assert [(d["code"], d["lnum"]) for d in seen["diagnostics"]] == [("UC101", 3), ("UC206", 4)]
     assert {d["source"] for d in seen["diagnostics"]} == {"uncuda"}
     assert seen["action"] == "Move with .to(device) [UC101]"
@@ -60,4 +78,12 @@ def test_neovim(tmp_path: Path) -> None:
     assert seen["left"] == 1
     assert "    torch.accelerator.synchronize()" in seen["after_save"]
     assert seen["clean"]
-    assert ".cuda" not in file.read_text()
+    assert ".cuda" not in (tmp_path / "train.py").read_text()
+
+
+@pytest.mark.skipif(version() < (0, 11), reason="vim.lsp.enable came with Neovim 0.11")
+def test_neovims_own_configuration(tmp_path: Path) -> None:
+    seen = session(tmp_path, "neovim_config.lua")
+    assert sorted(seen["codes"]) == ["UC101", "UC206"]
+    assert seen["clean"]
+    assert ".cuda" not in (tmp_path / "train.py").read_text()

@@ -62,8 +62,8 @@ local function attach(options, bufnr)
   end
 end
 
--- options: cmd (default { "uncuda", "lsp" }), fix_on_save (default false), settings (as in uncuda.toml, under
--- the key "settings").
+-- options: cmd (default { "uncuda", "lsp" }), fix_on_save (default false), timeout (milliseconds that saving waits for
+-- the fixes, default 2000), settings (as in uncuda.toml, under the key "settings").
 function M.setup(options)
   options = vim.tbl_extend("keep", options or {}, { cmd = { "uncuda", "lsp" }, fix_on_save = false, settings = {} })
   local group = vim.api.nvim_create_augroup("uncuda", { clear = true })
@@ -79,7 +79,7 @@ function M.setup(options)
       group = group,
       pattern = "*.py",
       callback = function(event)
-        M.fix_all(event.buf or tonumber(vim.fn.expand("<abuf>")))
+        M.fix_all(event.buf or tonumber(vim.fn.expand("<abuf>")), options.timeout)
       end,
     })
   end

@@ -52,6 +52,7 @@ test("without an installed tool the bundled copy is taken", async () => {
     assert.equal(command.command, wrapper);
     assert.match(command.env.PYTHONPATH, /bundled$/);
     assert.match(tried.join("\n"), /isn't installed there/);
+    await converse(command);
   } finally {
     process.env.PATH = path;
   }
@@ -59,6 +60,11 @@ test("without an installed tool the bundled copy is taken", async () => {
 
 test("the server that is found tells and fixes ties", async () => {
   const { command } = await find(around());
+  await converse(command);
+});
+
+/** A session with a server that is started as the extension does it. */
+async function converse(command) {
   const child = spawn(command.command, command.args, { env: { ...process.env, ...command.env } });
   running.push(child);
   const connection = createProtocolConnection(new StreamMessageReader(child.stdout), new StreamMessageWriter(child.stdin));
@@ -97,4 +103,4 @@ test("the server that is found tells and fixes ties", async () => {
   await connection.sendNotification("exit");
   const code = await new Promise((resolve) => child.on("exit", resolve));
   assert.equal(code, 0);
-});
+}
