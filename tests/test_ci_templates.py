@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +84,47 @@ def test_gitlab_job_runs(tmp_path: Path) -> None:
     )
     assert done.returncode == 1, done.stderr
     subprocess.run(["bash", "-ec", job["after_script"][0]], cwd=tmp_path, env=environment, check=True)
-    for name in ("gl-code-quality-report.json", "uncuda-junit.xml", "uncuda-audit.html", "uncuda-audit.md"):
+    made = (
+        "gl-code-quality-report.json",
+        "uncuda-junit.xml",
+        "uncuda-audit.html",
+        "uncuda-audit.md",
+        "uncuda.sarif",
+    )
+    for name in made:
         assert (tmp_path / name).stat().st_size > 0, name
+
+    posted: list[tuple[str, str | None, dict[str, str]]] = []
+
+    class Api(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            posted.append((self.path, self.headers["PRIVATE-TOKEN"], body))
+            self.send_response(201)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Api) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        environment |= {
+            "CI_API_V4_URL": f"http://127.0.0.1:{server.server_port}/api/v4",
+            "CI_PROJECT_ID": "7",
+            "CI_MERGE_REQUEST_IID": "3",
+        }
+        note = ["bash", "-ec", job["after_script"][1]]
+        subprocess.run(note, cwd=tmp_path, env=environment, check=True)
+        assert posted == []
+        subprocess.run(note, cwd=tmp_path, env={**environment, "UNCUDA_TOKEN": "t"}, check=True)
+        server.shutdown()
+    assert posted == [
+        (
+            "/api/v4/projects/7/merge_requests/3/notes",
+            "t",
+            {"body": (tmp_path / "uncuda-audit.md").read_text()},
+        )
+    ]
 
 
 def _bin(folder: Path) -> Path:
@@ -104,8 +146,9 @@ def test_the_action_hands_every_input_on_as_a_variable() -> None:
     """Text of a pull request must never become part of a script."""
     used: set[str] = set()
     for step in action()["runs"]["steps"]:
-        assert "${{" not in step["run"]
-        used |= set(re.findall(r"inputs\.([\w-]+)", str(step["env"])))
+        assert "${{" not in step.get("run", "")
+        assert ("run" in step) != ("uses" in step)
+        used |= set(re.findall(r"inputs\.([\w-]+)", str([step.get("env"), step.get("with"), step.get("if")])))
     assert used == set(action()["inputs"])
 
 
