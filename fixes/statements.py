@@ -120,7 +120,7 @@ def guard_rename(
     condition = _condition(fix, node, also, test)
     line = own_line(fix.ctx, node)
     if condition and line is None:
-        given = "".join(fix.code(a) for a in node.args) if arguments is None else arguments
+        given = on_one_line(fix, node) if arguments is None else arguments
         fix.replace(node, f"{name}({given}) if {condition} else {otherwise}")
         return
     if line is not None and condition:
@@ -130,6 +130,15 @@ def guard_rename(
         fix.replace(node.func, name)
     if arguments is not None:
         fix.arguments(node, arguments)
+
+
+def on_one_line(fix: FixBuilder, node: cst.Call) -> str:
+    """The arguments of a call as source without line breaks; CannotFix where a comment or an argument itself needs
+    several lines."""
+    given = [fix.code(a.with_changes(comma=cst.MaybeSentinel.DEFAULT)).strip() for a in node.args]
+    if any(set(text) & set("\r\n#") for text in given) or any("#" in fix.code(a) for a in node.args):
+        raise CannotFix("the arguments stand on several lines")
+    return ", ".join(given)
 
 
 def _condition(fix: FixBuilder, node: cst.BaseExpression, also: str, test: str | None) -> str:
@@ -185,9 +194,9 @@ def on_module(
     if everywhere and is_guarded(fix.ctx, node):
         test = ""
     if test and otherwise in _CONSTANTS and own_line(fix.ctx, node) is None:
-        given = "".join(fix.code(a) for a in node.args) if arguments is None else arguments
+        given = on_one_line(fix, node) if arguments is None else arguments
         takes = stand_in(node) if given else ""
-        if takes is not None and not set(given) & set("\n#"):
+        if takes is not None:
             _refuse_self_documenting(fix, node)
             fix.replace(node, f'getattr({module}, "{member}", lambda{takes}: {otherwise})({given})')
             return

@@ -8,6 +8,7 @@ from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.fixes.statements import (
     device_module,
+    is_discarded,
     is_guarded,
     keeps_raising,
     on_module,
@@ -66,6 +67,17 @@ class CudaDeviceInfo(Rule):
             "if hasattr(torch.get_device_module(), 'get_device_name') else device}\")\n",
             run="None",
             id="shown",
+        ),
+        Bad(
+            "import torch\n\n\ndef show(device):\n    torch.cuda.get_device_name(device)\n"
+            "    print(torch.cuda.get_device_name(device))\n",
+            "import torch\n\n\ndef show(device):\n"
+            '    if hasattr(torch.get_device_module(), "get_device_name"):\n'
+            "        torch.get_device_module().get_device_name(device)\n"
+            '    print(getattr(torch.get_device_module(), "get_device_name", str)(device))\n',
+            count=2,
+            run="None",
+            id="of-a-device",
         ),
         Bad(
             "import torch\n\ndevice = torch.device('cuda' if torch.cuda.is_available() else 'cpu')\n"
@@ -158,9 +170,16 @@ class CudaDeviceInfo(Rule):
             if arguments is not None:
                 fix.arguments(node, arguments or self._current(fix, name))
             return
+        if is_discarded(fix.ctx, node):
+            on_module(fix, node, name, arguments=arguments)
+            return
         if not is_shown(fix.ctx):
             fix.unsafe()
-        on_module(fix, node, name, fix.device_type(), arguments=arguments)
+        if name == "get_device_name" and arguments is None and _is_name(node):
+            # The device itself says enough where it has no name.
+            fix.replace(node, f'getattr({device_module(fix)}, "{name}", str)({fix.code(node.args[0].value)})')
+        else:
+            on_module(fix, node, name, fix.device_type(), arguments=arguments)
 
     def _current(self, fix: FixBuilder, name: str) -> str:
         """What stands for the current device: properties had to be asked of one before torch 2.6."""
@@ -170,6 +189,11 @@ class CudaDeviceInfo(Rule):
             return "None"
         fix.needs((2, 6))
         return ""
+
+
+def _is_name(node: cst.Call) -> bool:
+    """Is a call given one argument, and that by a name?"""
+    return len(node.args) == 1 and isinstance(node.args[0].value, (cst.Name, cst.Attribute))
 
 
 def _asks_capability(ctx: Context) -> bool:

@@ -13,6 +13,7 @@ from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.flow import Kind, Value, Which, argument, device_text, string_value
 from uncuda.others import handles_others, names_others
 from uncuda.portable import mentions_cuda
+from uncuda.rules._calls import last_word
 from uncuda.rules._literals import cuda_object, cuda_text, in_cuda_class, names_device
 from uncuda.rules.base import Applicability, Bad, Good, Rule
 from uncuda.walk import walk
@@ -73,20 +74,25 @@ class CudaDeviceComparison(Rule):
             id="selected",
         ),
         Bad(
-            'import torch\n\n\ndef f(x, y):\n    return y and "cuda" in str(x.device)\n',
-            f"import torch\n\n\ndef f(x, y):\n    return y and {_ELSEWHERE.format('x.device.type')}\n",
+            'import torch\n\n\ndef f(x: torch.Tensor, y):\n    return y and "cuda" in str(x.device)\n',
+            f"import torch\n\n\ndef f(x: torch.Tensor, y):\n    return y and {_ELSEWHERE.format('x.device.type')}\n",
             Applicability.UNSAFE,
             id="in-text-of-device",
         ),
         Bad(
-            'import torch\n\n\ndef f(device, y):\n    return y and "cuda" in str(device)\n',
-            f"import torch\n\n\ndef f(device, y):\n    return y and ({_AVAILABLE} and {_TYPE} in str(device))\n",
+            "import torch\n\n\ndef f(device, y, args):\n"
+            '    return y and "cuda" in str(device) or str(args.device).startswith("cuda")\n',
+            "import torch\n\n\ndef f(device, y, args):\n"
+            f"    return y and ({_AVAILABLE} and {_TYPE} in str(device)) or "
+            f"({_AVAILABLE} and str(args.device).startswith({_TYPE}))\n",
             Applicability.UNSAFE,
+            count=2,
             id="in-text",
         ),
         Bad(
-            "def f(x):\n    if not str(x.device).startswith('cuda'):\n        raise ValueError(x)\n    return x.device.type != 'cuda'\n",
-            'def f(x):\n    if x.device.type in ("cpu", "meta"):\n        raise ValueError(x)\n'
+            "def f(m, x):\n    if not str(next(m.parameters()).device).startswith('cuda'):\n        raise ValueError(x)\n"
+            "    return x.device.type != 'cuda'\n",
+            'def f(m, x):\n    if next(m.parameters()).device.type in ("cpu", "meta"):\n        raise ValueError(x)\n'
             '    return x.device.type in ("cpu", "meta")\n',
             Applicability.UNSAFE,
             count=2,
@@ -273,11 +279,21 @@ def _type_asked(
             plain = isinstance(node, cst.Comparison) and _is_equality(node.comparisons[0].operator)
             return None if known and plain else (asked, "")
         case cst.Call(
-            func=cst.Name("str"), args=[cst.Arg(value=cst.Attribute(attr=cst.Name("device")) as inner)]
-        ):
+            func=cst.Name("str"),
+            args=[cst.Arg(value=cst.Attribute(value=owner, attr=cst.Name("device")) as inner)],
+        ) if _has_device(owner, ctx):
             return inner, ".type"
         case _:
             return None
+
+
+def _has_device(owner: cst.BaseExpression, ctx: Context) -> bool:
+    """Is `owner.device` a torch.device for certain? That of an object, say of options, may be text."""
+    match owner:
+        case cst.Call(func=cst.Name("next"), args=[cst.Arg(value=cst.Call(func=func)), *_]):
+            return last_word(func) in ("parameters", "buffers")
+        case _:
+            return ctx.value(owner).kind is Kind.TENSOR
 
 
 def _ask_type(fix: FixBuilder, node: cst.BaseExpression, kind: str, negated: bool) -> None:
@@ -403,10 +419,15 @@ def _is_question(node: cst.BaseExpression, ctx: Context) -> bool:
     match node:
         case cst.Attribute(value=cst.Name(), attr=cst.Name("is_cuda")):
             return True
-        case cst.Comparison(comparisons=[cst.ComparisonTarget(comparator=right)]) if (
-            cuda_text(right) is not None
+        case cst.Comparison(left=left, comparisons=[cst.ComparisonTarget(comparator=right)]):
+            return any(
+                cuda_text(literal) is not None and device_like(other, ctx)
+                for literal, other in ((right, left), (left, right))
+            )
+        case cst.Call(
+            func=cst.Attribute(value=text, attr=cst.Name("startswith")), args=[cst.Arg(value=literal)]
         ):
-            return _type_asked(node, right, ctx) is not None
+            return cuda_text(literal) is not None and device_like(text, ctx)
         case _:
             return False
 
