@@ -55,10 +55,11 @@ def alternative(found: Package) -> str:
 
 def _named(importing: str) -> tuple[str, ...]:
     """The triggers of imports of all packages that count as `importing`."""
-    from uncuda.rules.knowledge import package_aliases, packages
+    from uncuda.rules.knowledge import package_aliases, package_imports
 
-    names = {name: name for name in packages()} | dict(package_aliases())
-    chosen = sorted(name for name, listed in names.items() if packages()[listed].importing == importing)
+    kinds = package_imports()
+    names = {name: name for name in kinds} | dict(package_aliases())
+    chosen = sorted(name for name, listed in names.items() if kinds[listed] == importing)
     tops = {name for name in chosen if "." not in name}
     found = {f"import {name}" for name in tops}
     for name in chosen:

@@ -41,7 +41,8 @@ exit codes: 0 clean, 1 findings, 2 wrong usage or a file that could not be dealt
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line (`sys.argv` without its first element by default) and gives the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if argv is None and arguments[:1] == ["check"] and "--watch" not in arguments:
+    ends = argv is None and arguments[:1] == ["check"] and "--watch" not in arguments
+    if ends:
         # The process ends with this command: its trees go with it, and looking for cycles in them takes a second.
         gc.disable()
     try:
@@ -57,6 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:
         # argparse leaves this way, for --help and for wrong usage.
         return stop.code if isinstance(stop.code, int) else CLEAN if stop.code is None else FAILURE
+    finally:
+        if ends:
+            gc.freeze()  # nor are they looked for when the interpreter goes
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -19,6 +19,7 @@ from uncuda.rules.knowledge.packages import (
     distribution,
     package,
     package_aliases,
+    package_imports,
     packages,
 )
 from uncuda.rules.knowledge.targets import Autoload, TargetFacts, target
@@ -46,6 +47,7 @@ __all__ = [
     "outcomes",
     "package",
     "package_aliases",
+    "package_imports",
     "packages",
     "required",
     "target",

@@ -137,6 +137,11 @@ def packages() -> Mapping[str, Package]:
     return MappingProxyType({name: _package(name) for name in table(FILE)["packages"]})
 
 
+def package_imports() -> Mapping[str, str]:
+    """What an import of each listed package is, without making its entry."""
+    return {name: row["importing"] for name, row in table(FILE)["packages"].items()}
+
+
 def package_aliases() -> Mapping[str, str]:
     """Other import names that stand for a listed one."""
     return MappingProxyType(table(FILE)["aliases"])
