@@ -151,7 +151,9 @@ class Soak:
     stale: list[int] = field(default_factory=list)
 
     def published(self, params: types.PublishDiagnosticsParams) -> None:
-        version = params.version or 0
+        if params.version is None:  # said on the way: it claims to be of no version
+            return
+        version = params.version
         self.came.setdefault(version, time.perf_counter())
         if sorted(d.range.start.line for d in params.diagnostics) != self.wanted.get(version):
             self.stale.append(version)

@@ -612,6 +612,31 @@ async def test_the_newest_text_wins(client: LanguageClient, project: Path) -> No
 
 
 @pytest.mark.asyncio
+async def test_steady_typing_does_not_hide_everything(client: LanguageClient, project: Path) -> None:
+    await start(client, project, "emacs", text_document__diagnostic=None)
+    told: list[tuple[int | None, list[int]]] = []
+    uri = (project / "train.py").as_uri()
+
+    def publish(params: types.PublishDiagnosticsParams) -> None:
+        told.append((params.version, [d.range.start.line for d in params.diagnostics]))
+
+    instead(client, types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS, publish)
+    filler = "".join(f"def f{n}(a):\n    return a + {n}\n\n\n" for n in range(10_000))
+    open_document(client, uri, TEXT + filler)
+    await until(client, lambda: bool(told))
+    # A check takes longer than there is between two keys.
+    version, end = 1, asyncio.get_running_loop().time() + 60
+    while not any(v is None for v, _ in told) and asyncio.get_running_loop().time() < end:
+        version += 1
+        change(client, uri, version, types.TextDocumentContentChangePartial(text="# x\n", range=at(0, 0, 0)))
+        await asyncio.sleep(0.03)
+    await until(client, lambda: told[-1][0] == version)
+    moved = [rows for v, rows in told if v is None]
+    assert moved and all(len(rows) == 2 and rows[1] == rows[0] + 1 > 4 for rows in moved)
+    assert told[-1][1] == [3 + version - 1, 4 + version - 1]
+
+
+@pytest.mark.asyncio
 async def test_what_is_broken_is_only_what_is_being_typed(client: LanguageClient, project: Path) -> None:
     await start(client, project, "neovim")
     uri = (project / "two.py").as_uri()

@@ -90,8 +90,11 @@ class Server(LanguageServer):
         if not isinstance(error, (JsonRpcMethodNotFound, JsonRpcRequestCancelled)):
             self.log(types.MessageType.Error, f"{type(error).__name__}: {error}")
 
-    def checked(self, document: Document) -> None:
-        """A document was checked anew: its diagnostics are published, unless the client asks for them itself."""
+    def checked(self, document: Document, newest: bool) -> None:
+        """A document was checked anew: its diagnostics are published, unless the client asks for them itself.
+
+        Those that aren't of the `newest` text name no version.
+        """
         found = document.checked.findings if document.checked is not None else ()
         self.trace(
             f"checked {document.uri}, version {document.buffers[0].version if document.buffers else None}: "
@@ -104,7 +107,7 @@ class Server(LanguageServer):
             return
         for buffer, diagnostics in self.diagnostics(document).items():
             self.text_document_publish_diagnostics(
-                types.PublishDiagnosticsParams(buffer.uri, diagnostics, buffer.version)
+                types.PublishDiagnosticsParams(buffer.uri, diagnostics, buffer.version if newest else None)
             )
 
     def diagnostics(self, document: Document) -> dict[Buffer, list[types.Diagnostic]]:

@@ -13,13 +13,16 @@ from typing import Any, TypeVar
 from pygls import uris
 
 from uncuda.lsp.buffers import Buffer, Change
-from uncuda.lsp.checking import Checked, check
+from uncuda.lsp.checking import Checked, carried, check
 from uncuda.lsp.workspace import Workspace
 from uncuda.notebook_cells import Joined, join
 from uncuda.runner import Job, internal_problem
 from uncuda.trees import Trees
 
 Result = TypeVar("Result")
+
+LONGEST_SILENCE = 0.5
+"""Seconds of steady typing after which what is known is told, though it isn't of the newest text."""
 
 BURST = 0.05
 """Seconds: changes that follow each other as fast are checked together, if the last check took twice as long."""
@@ -60,9 +63,10 @@ class Document:
 
 
 class Session:
-    """Documents by URI. `tell` is called on the event loop whenever a document was checked anew."""
+    """Documents by URI. `tell` is called on the event loop whenever a document was checked anew; with False when that
+    is of an older text, moved to where it stands now."""
 
-    def __init__(self, tell: Callable[[Document], None], warn: Callable[[str], None]) -> None:
+    def __init__(self, tell: Callable[[Document, bool], None], warn: Callable[[str], None]) -> None:
         self.workspace = Workspace()
         self.documents: dict[str, Document] = {}
         self.generation = 0
@@ -145,6 +149,7 @@ class Session:
         """Checks until what is known is of the newest text."""
         loop = asyncio.get_running_loop()
         await self.ready.wait()
+        told = loop.time()
         while True:
             if wait:
                 await asyncio.sleep(min(BURST, document.took / 2))
@@ -162,8 +167,14 @@ class Session:
             if error is not None:
                 self.say_once(f"settings: {error}")
             if stamp == self._stamp(document):
-                self._tell(document)
+                self._tell(document, True)
                 return
+            if loop.time() - told > LONGEST_SILENCE and job is not None and not document.notebook:
+                # Who types faster than a check takes would see nothing for as long as the typing goes on.
+                told = loop.time()
+                now = document.text()
+                moved = Checked(now, carried(checked, now, job, document.buffers[0].changes))
+                self._tell(replace(document, checked=moved), False)
             wait = True
 
     def _check(
