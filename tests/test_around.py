@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from uncuda.around.kinds import Kind, is_around, kind_of
+from uncuda.around.snippets import in_docstrings, in_text, joined
 from uncuda.results import Placed
 from uncuda.rules.base import Bad, FileRule, Good
 from uncuda.rules.registry import file_rules
@@ -99,3 +100,67 @@ def test_a_file_for_cuda_or_rocm_is_one_of_several() -> None:
     assert category("requirements-cpu.txt") == "mandatory"
     assert category("requirements-cu124.txt") == "potential"
     assert category("requirements/rocm.txt") == "potential"
+
+
+MARKDOWN = """\
+Prose x.cuda()
+
+```python
+import torch
+```
+
+> ~~~py
+> x = torch.ones(1)
+> ~~~
+
+```console
+$ pip install a
+output
+(venv) $ pip install b
+```
+
+```
+>>> y = 1
+2
+>>> for i in y:
+...     pass
+```
+
+```rust
+x.cuda()
+```
+"""
+REST = """\
+.. code-block:: python
+   :linenos:
+
+   import torch
+   x = 1
+
+Prose.
+
+>>> z = 3
+"""
+
+
+def test_code_in_prose_is_found_with_its_rows() -> None:
+    made = list(in_text(MARKDOWN))
+    assert [(s.kind, s.text) for s in made[:1]] == [(Kind.PYTHON, "import torch\n")]
+    shell = next(s for s in made if s.kind is Kind.SHELL)
+    assert (shell.text, shell.rows) == ("pip install a\npip install b\n", (12, 14))
+    prompt = made[-1]
+    assert prompt.text == "y = 1\nfor i in y:\n    pass\n"
+    assert prompt.rows == (18, 20, 21)
+    (rest,) = joined(in_text(REST, 10))
+    assert rest.text.split() == ["import", "torch", "x", "=", "1", "z", "=", "3"]
+    assert [rest.rows[i] for i, line in enumerate(rest.text.split("\n")) if line == "z = 3"] == [18]
+
+
+def test_examples_of_docstrings_have_the_imports_of_their_module() -> None:
+    text = 'import torch\n\nMY_DOC = """\n>>> a = 1\n"""\n\n\ndef f():\n    """F.\n\n    >>> f()\n    """\nx = ">>> no"\n'
+    made = list(in_docstrings(text))
+    assert [s.text for s in made] == ["import torch\na = 1\n", "import torch\nf()\n"] or [
+        s.text for s in made
+    ] == ["import torch\nf()\n", "import torch\na = 1\n"]
+    assert {s.rows for s in made} == {(0, 4), (0, 11)}
+    assert list(in_docstrings("x = (\n>>> ")) == []

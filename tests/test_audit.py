@@ -17,7 +17,7 @@ from uncuda.audit.collect import web_address
 from uncuda.audit.effort import days
 from uncuda.audit.history import curve, sparkline, spread
 from uncuda.audit.kinds import KINDS, kind_of
-from uncuda.audit.reach import reached
+from uncuda.audit.reach import importers, reached
 from uncuda.audit.treemap import treemap
 from uncuda.rules.catalogue import catalogue
 
@@ -312,3 +312,29 @@ def test_treemap_fills_the_area() -> None:
 def test_days_are_a_range() -> None:
     assert days(0).high == 0
     assert (days(10).low, days(10).high) == (2.5, 7.5)
+
+
+def test_importers_are_those_that_load_a_module(tmp_path: Path) -> None:
+    files = {
+        "a.py": '"""from kernels import x"""\nimport os\nfrom kernels import (  # all\n    one,\n)\n',
+        "b.py": "import os, \\\n    kernels\n",
+        "c.py": "def f():\n    from kernels import one\n",
+        "d.py": "try:\n    import kernels\nexcept ImportError:\n    pass\n",
+        "pkg/__init__.py": "",
+        "pkg/e.py": "from . import ops\nfrom .ops import add as plus\n",
+        "pkg/ops.py": "",
+        "kernels.py": "",
+    }
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    root = tmp_path.resolve()
+    found = importers({root / "kernels.py", root / "pkg/ops.py"}, [root / name for name in files])
+    assert {
+        str(p.relative_to(root)): [(str(b.relative_to(root)), row) for b, row in at]
+        for p, at in found.items()
+    } == {
+        "kernels.py": [("a.py", 3), ("b.py", 1)],
+        "pkg/ops.py": [("pkg/e.py", 1), ("pkg/e.py", 2)],
+    }

@@ -34,7 +34,9 @@ _LANGUAGES = {
     "cmake": Kind.CMAKE,
 }
 _FENCE = re.compile(r"[ \t>]*(?P<mark>`{3,}|~{3,})[ \t]*\{?\.?(?:code-block\}?[ \t]*)?(?P<language>[\w+-]*)")
-_DIRECTIVE = re.compile(r"(?P<indent>[ \t]*)\.\.[ \t]+(?:code-block|code|sourcecode)::[ \t]*(?P<language>[\w+-]*)")
+_DIRECTIVE = re.compile(
+    r"(?P<indent>[ \t]*)\.\.[ \t]+(?:code-block|code|sourcecode)::[ \t]*(?P<language>[\w+-]*)"
+)
 _OPTION = re.compile(r"[ \t]+:[\w-]+:")
 _PROMPT = re.compile(r"[ \t>]*(?:>>>|\.\.\.)(?: |\Z)")
 _SHELL_PROMPT = re.compile(r"^[ \t]*(?:\([\w.-]+\)[ \t]*)?[$%#>][ \t]")
@@ -111,21 +113,28 @@ def in_docstrings(text: str) -> Iterator[Snippet]:
         return
     imports = [ast.unparse(node) for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
     head = "".join(f"{line}\n" for line in imports if "__future__" not in line)
-    for node in ast.walk(tree):
-        if not isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-            continue
-        first = node.body[0] if node.body else None
-        if not (
-            isinstance(first, ast.Expr)
-            and isinstance(first.value, ast.Constant)
-            and isinstance(first.value.value, str)
-        ):
-            continue
-        for snippet in joined(in_text(first.value.value, first.lineno)):
+    for text_node in _docstrings(tree):
+        assert isinstance(text_node.value, str)
+        for snippet in joined(in_text(text_node.value, text_node.lineno)):
             if snippet.kind is Kind.PYTHON:
                 rows = (*[0] * head.count("\n"), *snippet.rows)
                 snippet = Snippet(snippet.kind, head + snippet.text, rows)
             yield snippet
+
+
+def _docstrings(tree: ast.Module) -> Iterator[ast.Constant]:
+    """The docstrings of a module, and texts that are named as such: `EXAMPLE_DOC_STRING = ...`."""
+    for node in ast.walk(tree):
+        value: ast.expr | None = None
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            first = node.body[0] if node.body else None
+            value = first.value if isinstance(first, ast.Expr) else None
+        elif isinstance(node, ast.Assign) and any(
+            isinstance(target, ast.Name) and "DOC" in target.id for target in node.targets
+        ):
+            value = node.value
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            yield value
 
 
 def joined(snippets: Iterator[Snippet]) -> Iterator[Snippet]:

@@ -48,9 +48,17 @@ def of_file(data: bytes, job: Job, targets: Sequence[Target]) -> list[Tie]:
         snippets = joined(in_text(data.decode("utf-8", "replace")))
     else:
         try:
-            snippets = in_docstrings(decode(data).text)
+            text = decode(data).text
         except SourceError:
             return []
+        # Most files name CUDA in their code, and have examples about something else: those aren't parsed.
+        if not any(
+            needs_check(s.text.encode("utf-8", "replace"), codes)
+            or needs_look(s.text.encode("utf-8", "replace"), codes, python=False)
+            for s in in_text(text)
+        ):
+            return []
+        snippets = in_docstrings(text)
     shown = job.display.replace("\\", "/")
     ties = [tie(shown, placed, targets) for snippet in snippets for placed in _placed(snippet, job)]
     return sorted(ties, key=lambda t: t.row)

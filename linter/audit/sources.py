@@ -42,8 +42,9 @@ def sources(jobs: Sequence[Job], ties: Sequence[Tie]) -> tuple[SourceRow, ...]:
     for path, found in rows.items():
         lengths = _lengths(_read(paths[path]))
         for row, language in found:
-            files[language].add(path)
+            # What isn't a function is no kernel of its own: a library that is loaded, a piece of assembler.
             if row in lengths:
+                files[language].add(path)
                 kernels[language] += 1
                 lines[language] += lengths[row]
     made = [SourceRow(name, len(files[name]), kernels[name], lines[name]) for name in files]
