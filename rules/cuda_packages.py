@@ -65,7 +65,7 @@ def _named(importing: str) -> tuple[str, ...]:
     for name in chosen:
         top = name.partition(".")[0]
         if top not in tops:
-            found.add(f"{name.rpartition('.')[2]} & import {top}")
+            found.add(rf"\b{name.rpartition('.')[2]}\b & import {top}")
     return (*sorted(found), r"\bLazyImport(", r"\bLazyLoader(", r"\bLazyModule(")
 
 

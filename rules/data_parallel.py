@@ -59,7 +59,7 @@ class DdpDeviceIds(Rule):
 
     code = "UC403"
     name = "ddp-device-ids"
-    triggers = ("DistributedDataParallel",)
+    triggers = (r"\bDistributedDataParallel\b",)
     category = Category.MANDATORY
     effort = 1
     priority = 30

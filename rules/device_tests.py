@@ -457,7 +457,7 @@ class IsCuda(Rule):
 
     code = "UC111"
     name = "is-cuda"
-    triggers = ("is_cuda",)
+    triggers = (r"\bis_cuda\b",)
     effort = 1
     priority = 45
     fix_safety = _UNSAFE

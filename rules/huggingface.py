@@ -247,7 +247,7 @@ class BitsAndBytesQuantization(Rule):
 
     code = "UC603"
     name = "bitsandbytes-quantization"
-    triggers = ("load_in_4bit", "load_in_8bit")
+    triggers = (r"\bload_in_4bit\b", r"\bload_in_8bit\b")
     category = Category.POTENTIAL
     effort = 3
     sources = ("bitsandbytes 0.50.2 documentation",)

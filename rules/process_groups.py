@@ -47,7 +47,7 @@ class NcclBackend(Rule):
 
     code = "UC401"
     name = "nccl-backend"
-    triggers = ("nccl", "NCCL", "init_process_group")
+    triggers = ("nccl", "NCCL", r"\binit_process_group\b")
     category = Category.MANDATORY
     effort = 1
     priority = 30

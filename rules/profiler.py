@@ -34,7 +34,7 @@ class CudaProfiler(Rule):
 
     code = "UC217"
     name = "cuda-profiler"
-    triggers = ("ProfilerActivity", "use_cuda", "use_device", "cuda_time", "cuda_memory_usage")
+    triggers = ("ProfilerActivity", r"\buse_cuda\b", r"\buse_device\b", "cuda_time", "cuda_memory_usage")
     category = Category.OPTIONAL
     effort = 1
     fix_safety = (
