@@ -15,6 +15,8 @@ from uncuda.trees import Trees
 
 MOST = 240
 """So many commits are looked at, at most, evenly spread."""
+TOGETHER = 20
+"""The contents that so many commits bring are asked of git at once."""
 
 
 def spread(commits: Sequence[tuple[str, int]], every_days: float | None) -> list[tuple[str, int]]:
@@ -59,30 +61,36 @@ def history(
     trees: dict[str, Trees] = {}
     out: list[Point] = []
     beyond_cpu = any(target is not Target.CPU for target in targets)
-    for number, (commit, time) in enumerate(chosen):
-        files: list[tuple[str, str]] = []
-        for path, blob in repository.files(commit):
-            if path not in jobs:
-                jobs[path] = job_of(path) if _is_below(path, below) else None
-            if jobs[path] is not None:
-                files.append((path, blob))
+    for start in range(0, len(chosen), TOGETHER):
+        part = chosen[start : start + TOGETHER]
+        listed: list[list[tuple[str, str]]] = []
         missing: dict[str, list[str]] = {}
-        for path, blob in files:
-            if (path, blob) not in known:
-                missing.setdefault(blob, []).append(path)
-        for blob, content in repository.blobs(missing):
+        for commit, _ in part:
+            files: list[tuple[str, str]] = []
+            for path, blob in repository.files(commit):
+                if path not in jobs:
+                    jobs[path] = job_of(path) if _is_below(path, below) else None
+                if jobs[path] is None:
+                    continue
+                files.append((path, blob))
+                if (path, blob) not in known and path not in missing.setdefault(blob, []):
+                    missing[blob].append(path)
+            listed.append(files)
+        wanted = [blob for blob, paths in missing.items() if paths]
+        for blob, content in repository.blobs(wanted):
             for path in missing[blob]:
                 job = jobs[path]
                 assert job is not None
                 known[path, blob] = _ties(content, job, targets, trees.setdefault(path, Trees()))
-        ties = [item for file in files for item in known.get(file, ())]
-        hurting = sum(any(t.outcome(target) in HURTS for target in targets) for t in ties)
-        points = points_of(ties)
-        if beyond_cpu and any(t.remedy is not Remedy.NONE for t in ties):
-            points += VERIFY
-        out.append(Point(commit, time, len(ties), hurting, round(points, 2)))
+        for (commit, time), files in zip(part, listed, strict=True):
+            ties = [item for file in files for item in known.get(file, ())]
+            hurting = sum(any(t.outcome(target) in HURTS for target in targets) for t in ties)
+            points = points_of(ties)
+            if beyond_cpu and any(t.remedy is not Remedy.NONE for t in ties):
+                points += VERIFY
+            out.append(Point(commit, time, len(ties), hurting, round(points, 2)))
         if progress is not None:
-            progress(number + 1, len(chosen))
+            progress(len(out), len(chosen))
     return out
 
 
