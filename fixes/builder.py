@@ -156,7 +156,7 @@ class FixBuilder:
 
     def device_type(self) -> str:
         """An expression for the selected device's type, a str such as "cuda" or "cpu"."""
-        ref = self._device()
+        ref = self.ctx.devices.get(self, typed=True)
         return ref.text if ref.is_text else f"{_tight(ref.text)}.type"
 
     def torch_device(self) -> str:
@@ -165,8 +165,14 @@ class FixBuilder:
         return f"{self.name('torch')}.device({ref.text})" if ref.is_text else ref.text
 
     def device_with_index(self, index: str) -> str:
-        """A torch.device of the selected type with `index` (its text), `cpu:index` on a CPU."""
-        return f"{self.name('torch')}.device({self.device_type()}, {index})"
+        """A torch.device of the selected type with `index` (its text), `cpu:index` or `cpu` on a CPU."""
+        return self.shared_device(index) or f"{self.name('torch')}.device({self.device_type()}, {index})"
+
+    def shared_device(self, index: str) -> str | None:
+        """The torch.device with `index` that the function has, or binds once for all its uses; `cpu` on a CPU. None
+        where there is only this use, or the index may be another each time."""
+        ref = self.ctx.devices.with_index(self, index)
+        return None if ref is None else ref.text
 
     def _device(self) -> DeviceRef:
         return self.ctx.devices.get(self)

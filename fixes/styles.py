@@ -40,12 +40,11 @@ class Spelling:
         """The device as str: "cuda", "npu", … or "cpu"."""
         return f'{self.torch}.accelerator.current_accelerator().type if {self.available} else "cpu"'
 
-    def indexed(self, index: str) -> str:
-        """A torch.device with an index, or the plain CPU (an indexed CPU is refused by torch.load)."""
-        return (
-            f"{self.torch}.device({self.torch}.accelerator.current_accelerator().type, {index})"
-            f' if {self.available} else {self.torch}.device("cpu")'
-        )
+    def bound(self, index: str, available: bool) -> str:
+        """A torch.device to bind, with this index if there is one, or the plain CPU (torch.load refuses an indexed
+        one); `available`: an accelerator is there for certain."""
+        device = f"{self.torch}.device({self.accelerator}.type, {index})" if index else self.accelerator
+        return device if available else self.guarded(device, f'{self.torch}.device("cpu")')
 
     def guarded(self, call: str, otherwise: str) -> str:
         """`call` where there is an accelerator, else `otherwise`: for calls that CUDA answers on a CPU too."""

@@ -33,6 +33,10 @@ class NewDevice:
     spelling: Spelling
     root: cst.CSTNode
     """The suite of the function (or of `if __name__ == "__main__":`) that it is bound in."""
+    index: str = ""
+    """The index that it has, as source text."""
+    at: Path | None = None
+    """The path to the statement before which it stands, where that is settled already."""
     uses: list[Use] = field(default_factory=list)
     joined: NewDevice | None = None
     statement: cst.CSTNode | None = None
@@ -48,14 +52,14 @@ class NewDevice:
         imported in the function, and not before all uses."""
         if self.statement is not None or not self.uses:
             return
-        near = place(self.root, [use.path for use in self.uses])
-        path = next(filter(self._knows_torch, (tuple(_out_of_blocks(self.root, list(near))), near)), None)
+        near = self.at or place(self.root, [use.path for use in self.uses])
+        ways = (near,) if self.at else (tuple(out_of_blocks(self.root, list(near))), near)
+        path = next(filter(self._knows_torch, ways), None)
         if path is None:
             return
         self.statement = path[-1]
         available = surely_available(path[:-1], path[-1], self.uses[0].flow)
-        value = self.spelling.accelerator if available else self.spelling.device
-        self.line = f"{self.name} = {value}"
+        self.line = f"{self.name} = {self.spelling.bound(self.index, available)}"
 
     def _knows_torch(self, path: Path) -> bool:
         scope: Scope | None = self.uses[0].flow.scope
@@ -74,7 +78,7 @@ def join(devices: Iterable[NewDevice]) -> None:
     for made in every:
         for other in every:
             if made is not other and other.uses and made.uses and made.name == other.name:
-                if any(node is other.root for node in made.uses[0].path):
+                if made.index == other.index and any(node is other.root for node in made.uses[0].path):
                     other.uses.extend(made.uses)
                     made.uses.clear()
                     made.joined = other
@@ -134,7 +138,7 @@ def _statements(root: cst.CSTNode, path: Path) -> list[tuple[cst.IndentedBlock, 
     return found
 
 
-def _out_of_blocks(root: cst.CSTNode, chain: list[cst.CSTNode]) -> list[cst.CSTNode]:
+def out_of_blocks(root: cst.CSTNode, chain: list[cst.CSTNode]) -> list[cst.CSTNode]:
     """The path to the outermost loop, `with` or `try` around the end of `chain`, in the same function."""
     top = len(chain) - 1
     for depth in range(len(chain) - 2, _index(tuple(chain), root), -1):

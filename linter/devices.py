@@ -18,11 +18,13 @@ from uncuda.known_devices import (
     MEMBERS,
     assigned_before,
     bound_for_certain,
+    indexed_device,
     own_method,
     rank,
     said_device,
     scopes,
 )
+from uncuda.shared_index import SharedIndex, shared_index
 from uncuda.source import above_comments
 
 if TYPE_CHECKING:
@@ -35,7 +37,8 @@ class Devices:
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
-        self._local: dict[int, NewDevice] = {}
+        self._local: dict[tuple[int, str], NewDevice] = {}
+        self._shared: dict[int, SharedIndex | None] = {}
         self._module: tuple[str, tuple[NodeEdit, ...]] | None = None
         self._log: list[NewDevice | None] = []
 
@@ -58,21 +61,35 @@ class Devices:
         for made in self._local.values():
             made.settle()
         self._local = {}
+        self._shared = {}
         self._log.clear()
 
-    def get(self, fix: FixBuilder, *, any_kind: bool = False) -> DeviceRef:
+    def get(self, fix: FixBuilder, *, any_kind: bool = False, typed: bool = False) -> DeviceRef:
         """A device for the place at hand; adds to `fix` what binds it.
 
-        `any_kind`: text, a torch.device or what the code itself takes for a device, will all do.
+        `any_kind`: text, a torch.device or what the code itself takes for a device, will all do. `typed`: only its type
+        is wanted, so that one with an index will do.
         """
         if self.ctx.options.device_expr:
             return self._helper(fix)
         found = self._in_scope()
+        if found is None and typed:
+            found = indexed_device(self.ctx, None) or self._indexed(fix, None)
         if found is None and any_kind:
             found = said_device(self.ctx)
             if found is not None:
                 fix.unsafe()
         return found or self._new(fix)
+
+    def with_index(self, fix: FixBuilder, index: str) -> DeviceRef | None:
+        """A torch.device with this index (its source text) that is in scope, or that the function binds once for all
+        its uses; None where a device of the place's own says more."""
+        if self.ctx.options.device_expr:
+            return None
+        found = indexed_device(self.ctx, index)
+        if found is not None or self._in_scope() is not None:
+            return found
+        return self._indexed(fix, index)
 
     def known(self) -> DeviceRef | None:
         """A portable device that is in scope here already; not one that is CUDA whatever the machine."""
@@ -133,10 +150,48 @@ class Devices:
 
     # -- a new one -----------------------------------------------------------------------------------------
 
+    def _path(self, fix: FixBuilder) -> Path:
+        parent, above = self.ctx.parent_of(fix.node)
+        return (*above, fix.node) if parent is not None else (*self.ctx.ancestors, fix.node)
+
+    def _indexed(self, fix: FixBuilder, index: str | None) -> DeviceRef | None:
+        """The device with the index that the function's devices share, where it is this one (None: any)."""
+        path = self._path(fix)
+        root = root_of(path)
+        if not isinstance(root, cst.IndentedBlock):
+            return None
+        shared = self._shared_index(root, path)
+        if shared is None or index not in (None, shared.text) or not shared.reaches(path):
+            return None
+        fix.needs(ACCELERATOR_FLOOR)
+        return self._bind(fix, root, path, shared)
+
+    def _shared_index(self, root: cst.IndentedBlock, path: Path) -> SharedIndex | None:
+        if id(root) not in self._shared:
+            above = path[: _index(path, root) + 1]
+            self._shared[id(root)] = shared_index(root, above, self.ctx.flow)
+        return self._shared[id(root)]
+
+    def _bind(self, fix: FixBuilder, root: cst.CSTNode, path: Path, shared: SharedIndex | None) -> DeviceRef:
+        """A device that is bound in the suite `root`, and shared by all fixes in it."""
+        key = id(root), shared.text if shared is not None else ""
+        made = self._local.get(key)
+        if made is None:
+            made = NewDevice(self._free_name(root, shared), fix.spelling(), root)
+            if shared is not None:
+                made.index, made.at = shared.text, shared.path
+            self._local[key] = made
+        else:
+            fix.name("torch")
+        ctx = self.ctx
+        made.uses.append(Use(path, Flow(ctx.index, ctx.scope, list(ctx.ancestors), ctx.owner)))
+        self._log.append(made)
+        fix.edits.append(Bind(made))
+        return DeviceRef(made.name, False, True)
+
     def _new(self, fix: FixBuilder) -> DeviceRef:
         fix.needs(ACCELERATOR_FLOOR)
-        parent, above = self.ctx.parent_of(fix.node)
-        path: Path = (*above, fix.node) if parent is not None else (*self.ctx.ancestors, fix.node)
+        path = self._path(fix)
         root = root_of(path)
         if root is not None:
             return self._in_class(fix, path) or self._in_function(fix, root, path)
@@ -166,16 +221,7 @@ class Devices:
             # Bound by an earlier statement of the module, in this very round.
             fix.edits.extend(shared[1])
             return DeviceRef(shared[0], False, True)
-        made = self._local.get(id(root))
-        if made is None:
-            made = self._local[id(root)] = NewDevice(self._free_name(), fix.spelling(), root)
-        else:
-            fix.name("torch")
-        ctx = self.ctx
-        made.uses.append(Use(path, Flow(ctx.index, ctx.scope, list(ctx.ancestors), ctx.owner)))
-        self._log.append(made)
-        fix.edits.append(Bind(made))
-        return DeviceRef(made.name, False, True)
+        return self._bind(fix, root, path, None)
 
     def _in_module(self, fix: FixBuilder) -> DeviceRef:
         ctx = self.ctx
@@ -186,7 +232,7 @@ class Devices:
         if self._module is not None and not ctx.is_free(self._module[0]):
             return DeviceRef(fix.spelling().device, False, False)
         if self._module is None:
-            name = self._free_name()
+            name = self._free_name(None, None)
             at = above_comments(self.ctx.index.text, self.ctx.island_start)
             before = len(fix.edits)
             line = f"{name} = {fix.spelling().device}{self.ctx.newline}"
@@ -197,8 +243,13 @@ class Devices:
         fix.edits.extend(self._module[1])
         return DeviceRef(self._module[0], False, True)
 
-    def _free_name(self) -> str:
-        name = next((n for n in DEVICE_NAMES if self.ctx.is_free(n)), None)
+    def _free_name(self, root: cst.CSTNode | None, shared: SharedIndex | None) -> str:
+        """A name for a new device in the suite `root`; that with an index, if there will be one, has the first choice."""
+        taken = {made.name for made in self._local.values() if made.root is root}
+        free = [n for n in DEVICE_NAMES if n not in taken and self.ctx.is_free(n)]
+        if shared is None and self._shared.get(id(root)) is not None and len(free) == len(DEVICE_NAMES):
+            del free[0]
+        name = next(iter(free), None)
         if name is None:
             raise CannotFix("no free name for a device")
         return name

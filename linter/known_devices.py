@@ -10,8 +10,9 @@ import libcst as cst
 
 from uncuda.bindings import Binding, Scope
 from uncuda.fixes.builder import DeviceRef
-from uncuda.flow import Kind, Which
+from uncuda.flow import Kind, Which, argument
 from uncuda.uses import uses
+from uncuda.walk import walk
 
 if TYPE_CHECKING:
     from uncuda.context import Context
@@ -48,12 +49,29 @@ def bound_for_certain(ctx: Context, scope: Scope, reached: list[Binding], inner:
     """Is a name of `scope` bound whichever way the code came here?"""
     if inner:
         # A name of an enclosing scope: bound unconditionally there, or a parameter.
-        return all(b.block == () for b in reached)
+        return all(b.block == () for b in reached) and not (
+            scope.parent is None and any(_is_late_for(ctx, b) for b in reached)
+        )
     place = next((scope.places[id(n)] for n in reversed(ctx.ancestors) if id(n) in scope.places), None)
     if place is None:
         return all(b.block == () for b in reached)
     order, block = place
     return any(b.order < order and block[: len(b.block)] == b.block for b in reached)
+
+
+_AT_TOP = re.compile(r"^(?!def |class |async |@)[^\s#].*$", re.M)
+_CALLED = re.compile(r"(?<![\w.])(\w+)\(")
+
+
+def _is_late_for(ctx: Context, binding: Binding) -> bool:
+    """Does the module call a function or class of its own between the place at hand and what it binds below it?"""
+    if binding.order <= ctx.around.order:
+        return False
+    text = ctx.index.text
+    bound = re.compile(rf"^{re.escape(binding.name)}\b\s*[:=]", re.M).search(text, ctx.island_start)
+    own = ctx.index.functions.keys() | ctx.index.classes.keys()
+    lines = _AT_TOP.finditer(text, ctx.island_start, bound.start() if bound is not None else len(text))
+    return any(name in own for line in lines for name in _CALLED.findall(line[0]))
 
 
 def own_method(ctx: Context) -> cst.FunctionDef | None:
@@ -122,6 +140,41 @@ def said_device(ctx: Context) -> DeviceRef | None:
     return None
 
 
+def indexed_device(ctx: Context, index: str | None) -> DeviceRef | None:
+    """A torch.device in scope that is bound once, as `torch.device(<selected type>, index)`; `index` by its source
+    text, None for any."""
+    for scope, inner in scopes(ctx):
+        for name in sorted(scope.bindings(), key=rank):
+            found = scope.bindings()[name]
+            if len(found) != 1 or found[0].kind != "assign" or found[0].value is None:
+                continue
+            binding = found[0]
+            reached = ctx.flow.bindings(name)
+            if reached is None or reached[0] is not scope or not bound_for_certain(ctx, scope, found, inner):
+                continue
+            value = ctx.value(cst.Name(name))
+            if value.kind is not Kind.DEVICE or not value.index or value.which not in _SELECTED:
+                continue
+            if index is None or (not inner and _has_index(ctx, scope, binding, index)):
+                return DeviceRef(name, False, True)
+    return None
+
+
+_SELECTED = (Which.SELECTED, Which.CUDA_OR_CPU)
+
+
+def _has_index(ctx: Context, scope: Scope, binding: Binding, index: str) -> bool:
+    """Is this the index of the device that is bound, and still what it was then?"""
+    assert binding.value is not None
+    given = [argument(n, "index", 1) for n in walk(binding.value()) if isinstance(n, cst.Call)]
+    texts = {cst.Module([]).code_for_node(g.value) for g in given if g is not None}
+    head = index.partition(".")[0]
+    bound = [b for b in scope.bindings().get(head, []) if b.kind != "declare"]
+    if texts != {index} or index in scope.members or len(bound) > 1 or head in scope.globals:
+        return False
+    return not bound or bound[0].kind == "param" or bound[0].order < binding.order
+
+
 def _is_late(ctx: Context, method: cst.FunctionDef) -> bool:
     """Can `self.device` be asked for in `method`: neither before it is bound, nor where it is worked out?"""
     if "device" in (ctx.owner.methods if ctx.owner is not None else ()):
@@ -143,8 +196,8 @@ def _could_hold(binding: Binding) -> bool:
 
 
 def _is_other(ctx: Context, code: str) -> bool:
-    """Is it known to be another device, a number or nothing?"""
+    """Is it known to be another device (one with an index may be another than the current one), a number or nothing?"""
     value = ctx.flow.value(cst.parse_expression(code))
     if value.kind in (Kind.DEVICE, Kind.TEXT):
-        return value.which is Which.OTHER
+        return value.which is Which.OTHER or (value.which is Which.SELECTED and bool(value.index))
     return value.kind is not Kind.UNKNOWN

@@ -23,7 +23,7 @@ def argument_for(fix: FixBuilder, index: Index | None) -> str:
         return f"{index.tensor}.device"
     if index.is_int:
         return fix.device_with_index(index.text)
-    return joined(fix.device_type(), index)
+    return fix.shared_device(index.text) or joined(fix.device_type(), index)
 
 
 def object_for(fix: FixBuilder, node: cst.BaseExpression) -> str:
@@ -35,7 +35,8 @@ def object_for(fix: FixBuilder, node: cst.BaseExpression) -> str:
         return f"{index.tensor}.device"
     if index.is_int:
         return fix.device_with_index(index.text)
-    return f"{fix.name('torch')}.device({joined(fix.device_type(), index)})"
+    shared = fix.shared_device(index.text)
+    return shared or f"{fix.name('torch')}.device({joined(fix.device_type(), index)})"
 
 
 def text_for(fix: FixBuilder, node: cst.BaseExpression) -> str:

@@ -230,8 +230,9 @@ def _fix(fix: FixBuilder, node: cst.BaseExpression, known: bool) -> None:
         if cuda_text(source) is not None:
             fix.replace(node, selected_text(fix, source))
             return
-    device = fix.device()
-    if index is None:
+    shared = fix.shared_device(index[0]) if index is not None else None
+    device = shared or fix.device()
+    if index is None or shared is not None:
         fix.replace(node, device)
         return
     kind = fix.device_type()

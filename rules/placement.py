@@ -67,6 +67,29 @@ class CudaCall(Rule):
             run="f(0)",
         ),
         Bad(
+            "import torch\n\n\ndef f(xs: list[torch.Tensor], rank: int):\n    total = torch.zeros(2).cuda(rank)\n"
+            "    for x in xs:\n        total += x.cuda(rank)\n    return total\n",
+            "import torch\n\n\ndef f(xs: list[torch.Tensor], rank: int):\n"
+            "    device = torch.device(torch.accelerator.current_accelerator().type, rank)"
+            ' if torch.accelerator.is_available() else torch.device("cpu")\n'
+            "    total = torch.zeros(2).to(device)\n"
+            "    for x in xs:\n        total += x.to(device)\n    return total\n",
+            count=2,
+            run="f([torch.ones(2)], 0)",
+            id="index-shared",
+        ),
+        Bad(
+            "import torch\n\n\ndef f(xs: list[torch.Tensor]):\n    done = []\n    for i in range(len(xs)):\n"
+            "        i = int(i)\n        done.append(xs[i].cuda(i) + xs[0].cuda(i))\n        i = 0\n    return done\n",
+            "import torch\n\n\ndef f(xs: list[torch.Tensor]):\n    done = []\n"
+            f"    device = {_DEVICE}\n    for i in range(len(xs)):\n"
+            "        i = int(i)\n        done.append(xs[i].to(torch.device(device.type, i)) + "
+            "xs[0].to(torch.device(device.type, i)))\n        i = 0\n    return done\n",
+            count=2,
+            run="f([torch.ones(2)])",
+            id="index-rebound",
+        ),
+        Bad(
             "import torch\n\n\ndef f(x: torch.Tensor, y: torch.Tensor):\n    x = x.cuda(torch.cuda.current_device())\n"
             "    return x, y.cuda(device=x.get_device(), non_blocking=True)\n",
             f"import torch\n\n\ndef f(x: torch.Tensor, y: torch.Tensor):\n    device = {_DEVICE}\n    x = x.to(device)\n"
@@ -180,6 +203,8 @@ class CudaCall(Rule):
         Good("class Pair:\n    def cuda(self):\n        return self\n\n\nclass Job:\n    def __init__(self):\n"
              "        self.p = Pair()\n\n    def run(self):\n        self.p.cuda()\n", "an attribute that is such an object"),
         Good("x.to(gpu)\n"),
+        Good("class Pair:\n    def cuda(self, i):\n        return self\n\n\nPair().cuda(0)\n", "with an index of its own"),
+        Good("import torch\n\n\ndef f(x: torch.Tensor, rank):\n    device = torch.device('cpu')\n    return x.to(device)\n"),
         Good("import torch\n\nx = torch.ones(2)\nx.cpu()\n"),
         Good("def noise(n, device):\n    return sample(n).to(device)\n\n\nnoise(2, device=rank)\n"),
         Good("import torch\n\nx = torch.ones(2)\nx.to(torch.accelerator.current_device_index())\n", "portable already"),

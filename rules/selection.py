@@ -392,7 +392,7 @@ class CudaOrCpu(Rule):
             index = _index(fix, side, value)
             fix.needs((2, 6))
             here = fix.spelling()
-            fix.replace(outer, here.device if index is None else here.indexed(index))
+            fix.replace(outer, here.bound(index or "", False))
             return
         new = _accelerator(fix, side, value)
         widened = _widen(fix, node.test, ctx)
