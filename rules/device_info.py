@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import libcst as cst
 
 from uncuda.context import Context
@@ -36,6 +38,9 @@ _CAPABILITY = frozenset({"get_device_capability", "is_tf32_supported"})
 
 def _literals(node: cst.Call, ctx: Context) -> tuple[cst.CSTNode, ...]:
     return tuple(a.value for a in node.args if literal_device(a.value, ctx) is not None)
+
+
+_GENERATION = re.compile(r"\.(?:major|minor)\b")
 
 
 class CudaDeviceInfo(Rule):
@@ -164,6 +169,9 @@ class CudaDeviceInfo(Rule):
                 parent, _ = fix.ctx.parent_of(node)
                 if isinstance(parent, cst.Attribute) and parent.attr.value not in _PORTABLE_PROPERTIES:
                     raise CannotFix("other devices don't have this property")
+                around = fix.ctx.function
+                if around is not None and _GENERATION.search(fix.code(around)):
+                    raise CannotFix("the function asks for NVIDIA's compute capability")
                 if not isinstance(parent, cst.Attribute) or is_guarded(fix.ctx, node):
                     fix.unsafe()
             fix.replace(node.func, f"{device_module(fix)}.{name}")

@@ -529,6 +529,18 @@ def _assigned(suite: cst.BaseSuite, ctx: Context) -> Iterator[tuple[cst.BaseExpr
                     yield expression, value
 
 
+def _behind(suite: cst.CSTNode | None, node: cst.If) -> list[cst.CSTNode]:
+    """The statements behind an `if` that ends in a `return`, which only run where it isn't taken."""
+    match node.body:
+        case cst.IndentedBlock(body=[*_, cst.SimpleStatementLine(body=[*_, cst.Return()])]) if isinstance(
+            suite, cst.IndentedBlock
+        ):
+            at = next((i for i, stmt in enumerate(suite.body) if stmt is node), None)
+            return [] if at is None else list(suite.body[at + 1 :])
+        case _:
+            return []
+
+
 def _is_cpu(node: cst.BaseExpression, ctx: Context) -> bool:
     """The CPU, as text or as torch.device, written out."""
     given = node.args[0].value if isinstance(node, cst.Call) and len(node.args) == 1 else node
@@ -602,6 +614,12 @@ class CudaAvailable(Rule):
             "import torch\n\n\ndef main(args):\n    return not args.no_cuda and torch.accelerator.is_available()\n",
             Applicability.UNSAFE,
             id="wish",
+        ),
+        Bad(
+            "import torch\n\n\ndef f(flash):\n    if not torch.cuda.is_available() or not flash:\n        return None\n"
+            "    return torch.cuda.get_device_properties(0).major\n",
+            None,
+            id="left-before-ties",
         ),
         Bad(
             "import torch\n\n\ndef f(x):\n    if torch.cuda.is_available():\n        return my_cuda_kernel(x)\n    return x\n",
@@ -718,6 +736,7 @@ class CudaAvailable(Rule):
         Good("import torch\n\nwith torch.autograd.profiler.emit_nvtx(enabled=torch.cuda.is_available()):\n    x = 1\n"),
         Good("def f(torch):\n    return torch.cuda.is_available()\n", "torch is a parameter here"),
         Good("def f(args):\n    return args.cuda and not args.no_cuda\n", "wishes alone"),
+        Good("def f(flash):\n    if not torch.accelerator.is_available() or not flash:\n        return cuda()\n", "portable"),
     )  # fmt: skip
 
     def visit_Call(self, node: cst.Call, ctx: Context) -> None:
@@ -842,6 +861,8 @@ class CudaAvailable(Rule):
                     suites.append(above.orelse)
                 if mentions_cuda(suites, ctx):
                     raise CannotFix("the block holds ties to CUDA")
+                if mentions_cuda(_behind(path[depth - 1] if depth else None, above), ctx):
+                    raise CannotFix("what follows, where it is there, holds ties to CUDA")
                 refused = isinstance(above.test, cst.UnaryOperation) or _refuses(above.body)
                 if refused and _text_about_cuda(above.body):
                     raise CannotFix("the message asks for CUDA")
