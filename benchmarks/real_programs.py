@@ -379,7 +379,12 @@ def run(program: Program, root: Path, python: str, folder: Path) -> str:
     done = subprocess.run(
         [python, *program.options, "-c", PRELUDE + program.driver],
         cwd=work,
-        env={**os.environ, "PYTHONPATH": str(root), "CODE": str(root), "CUDA_VISIBLE_DEVICES": ""},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(root),
+            "CODE": str(root),
+            "CUDA_VISIBLE_DEVICES": "",  # uncuda: ignore[UC701] what runs here must find no GPU
+        },
         capture_output=True,
         text=True,
         timeout=600,

@@ -38,7 +38,7 @@ def test_a_rule_is_complete(rule: FileRule) -> None:
     assert rule.summary() and len(rule.why().splitlines()) > 1
     assert rule.triggers and rule.bad
     assert len(rule.good) >= len(rule.bad) or len(rule.good) >= 4
-    assert all(example.file for example in (*rule.bad, *rule.good))
+    assert all(bad.file for bad in rule.bad) and all(good.file for good in rule.good)
 
 
 @pytest.mark.parametrize(("rule", "bad"), BAD)
