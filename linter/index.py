@@ -99,7 +99,14 @@ class FileIndex:
     """Top-level functions with decorators."""
     exits: list[tuple[int, Test]] = field(default_factory=list)
     """Conditions that hold, or don't, after the top-level statement of that order: `if not x: exit()`, `assert x`."""
+    _found: dict[re.Pattern[str], bool] = field(default_factory=dict, repr=False, compare=False)
     _uses: dict[str, set[tuple[str, bool]]] = field(default_factory=dict, repr=False, compare=False)
+
+    def has(self, pattern: re.Pattern[str]) -> bool:
+        """Is `pattern` found in the text? Looked for once."""
+        if pattern not in self._found:
+            self._found[pattern] = pattern.search(self.text) is not None
+        return self._found[pattern]
 
     def uses(self, name: str) -> set[tuple[str, bool]]:
         """The attributes that the file reads of a plain name, wherever it does, and whether they are called."""

@@ -93,46 +93,51 @@ class Layout:
     # -- reading -------------------------------------------------------------------------------------------
 
     def _read(self) -> None:
-        text = self.text
+        # Offsets only grow here: rows are looked for by bisection, without the calls that `row` takes.
+        text, starts, search = self.text, self.lines.starts, _TOKEN.search
         begun = at = depth = 0
         comment: int | None = None
-        while (found := _TOKEN.search(text, at)) is not None:
+        while (found := search(text, at)) is not None:
             at = found.end()
             kind = found.lastgroup
             if kind == "newline":
                 if depth == 0:
-                    self._line(begun, found.start() if comment is None else comment)
+                    end = found.start() if comment is None else comment
+                    # A line without anything on it, the most frequent one of all kinds, is none.
+                    if end > begun:
+                        self._line(begun, end)
                     begun, comment = at, None
-            elif kind == "comment":
-                self._comment(found.start(), at, depth > 0)
-                if depth == 0:
-                    comment = found.start()
-            elif kind == "quote":
-                at = _string_end(text, found.start(), found.group())
-                self._shut_rows(found.start(), at)
             elif kind == "open":
                 depth += 1
             elif kind == "close":
                 depth = max(0, depth - 1)
+            elif kind == "quote":
+                begin = found.start()
+                at = _string_end(text, begin, found.group())
+                first = bisect_right(starts, begin)
+                if first < len(starts) and at > starts[first]:
+                    self._shut.update(range(first, bisect_right(starts, at)))
+            elif kind == "comment":
+                self._comment(found.start(), at, depth > 0)
+                if depth == 0:
+                    comment = found.start()
             else:
-                self._shut.add(self.row(found.start()))
+                self._shut.add(bisect_right(starts, found.start()))
         self._line(begun, len(text) if comment is None else comment)
 
     def _line(self, start: int, end: int) -> None:
         blank = _BLANK.match(self.text, start, end)
         start = blank.end() if blank is not None else start
         if start < end:
-            self._logical.append((self.row(start), self.row(end)))
+            starts = self.lines.starts
+            first = bisect_right(starts, start)
+            last = first if first == len(starts) or end < starts[first] else bisect_right(starts, end)
+            self._logical.append((first, last))
 
     def _comment(self, start: int, end: int, inside: bool) -> None:
         row = self.row(start)
         alone = not self.text[self.lines.start(row) : start].strip(" \t\f")
         self.comments.append(Comment(start, end, row, alone, inside))
-
-    def _shut_rows(self, start: int, end: int) -> None:
-        first = self.row(start)
-        if first < len(self.lines.starts) and end > self.lines.starts[first]:
-            self._shut.update(range(first, self.row(end)))
 
 
 def _string_end(text: str, start: int, quote: str) -> int:

@@ -396,7 +396,7 @@ _AROUND = re.compile(
 
 def _is_program(ctx: Context) -> bool:
     """Is the file a program of its own, in which nothing makes a region of the CPU around others?"""
-    return ctx.index.main_guard and not _AROUND.search(ctx.index.text)
+    return ctx.index.main_guard and not ctx.index.has(_AROUND)
 
 
 def _null(fix: FixBuilder) -> str:

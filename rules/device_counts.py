@@ -190,7 +190,7 @@ class CudaDeviceCount(Rule):
         fix.needs(ACCELERATOR_FLOOR)
         if not is_shown(ctx):
             _look_behind(fix, node, ctx)
-            if _USES_DATA_PARALLEL.search(ctx.index.text):
+            if ctx.index.has(_USES_DATA_PARALLEL):
                 fix.unsafe()
         fix.replace(name, fix.name("torch.accelerator.device_count"))
 

@@ -400,7 +400,7 @@ def refuse_kernels(node: cst.CSTNode, ctx: Context) -> None:
             _refuse_kernel_file(ctx)
             return
         elif isinstance(above, (cst.BaseSmallStatement, cst.BaseCompoundStatement)):
-            if _KERNELS.search(ctx.index.text):
+            if ctx.index.has(_KERNELS):
                 raise CannotFix("the file brings CUDA kernels")
             return
 
@@ -439,7 +439,7 @@ def _raises(suite: cst.BaseSuite) -> bool:
 def _refuse_kernel_file(ctx: Context) -> None:
     """A requirement ("must be on CUDA") is right where the function goes on to run CUDA-only code."""
     function = ctx.function
-    if _KERNELS.search(ctx.index.text) or (function is not None and _goes_on_with_cuda(function, ctx)):
+    if ctx.index.has(_KERNELS) or (function is not None and _goes_on_with_cuda(function, ctx)):
         raise CannotFix("the function runs CUDA-only code")
 
 

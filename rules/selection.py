@@ -105,7 +105,7 @@ def _doubt_float64(fix: FixBuilder) -> None:
     """A file that works with float64 runs on a Mac's CPU, and not on its MPS: unless nobody asks for that, a fix that
     selects it wants a second look."""
     targets = fix.ctx.options.targets
-    if (targets is None or Target.MPS in targets) and _FLOAT64.search(fix.ctx.index.text):
+    if (targets is None or Target.MPS in targets) and fix.ctx.index.has(_FLOAT64):
         fix.unsafe()
 
 
