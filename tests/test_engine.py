@@ -137,6 +137,7 @@ def test_comments_and_texts_of_several_words_are_prose(newline: str) -> None:
     assert "".join(text[at + 1] for at, rules in kept if rules == 2) == "egjnrsux"
 
 
+@settings(suppress_health_check=[HealthCheck.filter_too_much])
 @given(st.text(alphabet="#'\"\\\n abf@", max_size=40))
 def test_prose_is_what_the_parser_says_it_is(text: str) -> None:
     assume(shape(text) is not None)
