@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from uncuda.ast_bindings import nested_suites
@@ -19,11 +19,11 @@ _MARKER = re.compile(r"#\s*(?:noqa|type:|py|mypy|isort|fmt|pragma|uncuda|ruff|fl
 _IMPORT_WORD = re.compile(r"^[ \t]*(?:import|from)\b", re.M)
 
 
-def drop_unused(before: str, after: str) -> str:
+def drop_unused(before: str, after: str, wanted: Callable[[str], bool] | None = None) -> str:
     """`after` without the import names that `before` used and `after` doesn't.
 
     A name is kept when it was unused already, is listed in `__all__`, is imported with a redundant alias
-    (`import x as x`, a re-export), or stands in a statement that shares its line or has a comment for a tool.
+    (`import x as x`, a re-export), is `wanted` of the module by others, or stands in a statement that shares its line or has a comment for a tool.
     """
     if before == after or not _IMPORT_WORD.search(after):
         return after
@@ -34,8 +34,10 @@ def drop_unused(before: str, after: str) -> str:
     if [scope.name for scope in one] != [scope.name for scope in other]:
         return after
     edits: list[Edit] = []
-    for was, now in zip(one, other, strict=True):
+    for number, (was, now) in enumerate(zip(one, other, strict=True)):
         gone = was.used - now.used
+        if number == 0 and wanted is not None:
+            gone = {name for name in gone if name not in now.bound or not wanted(name)}
         if gone:
             shrinker = _Shrinker(after, gone)
             for suite, owner in _suites_with_imports(now.body):

@@ -91,11 +91,13 @@ def fix_text(
     *,
     unsafe: bool = False,
     keep: Callable[[str, tuple[Finding, ...]], list[Finding]] | None = None,
+    wanted: Callable[[str], bool] | None = None,
 ) -> Fixed:
     """Applies every fix that may be applied, again and again until nothing changes.
 
     `unsafe`: also those that are marked unsafe. `keep(text, findings)` gives the findings that count (others
-    are suppressed or not selected), and is asked in each round.
+    are suppressed or not selected), and is asked in each round. `wanted(name)`: does another module import the name
+    from this one? Such an import stays when nothing here uses it any more.
     """
     options = options or Options()
     start = text
@@ -119,7 +121,7 @@ def fix_text(
         problem = _cannot_parse(fixed)
         if problem is not None:
             return Fixed(start, (), (), f"the fixed text would not parse: {problem}; nothing was changed")
-        fixed = drop_unused(text, fixed)
+        fixed = drop_unused(text, fixed, wanted)
         applied.extend(chosen)
         text = fixed
     else:

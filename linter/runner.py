@@ -264,6 +264,7 @@ def examine_text(text: str, job: Job, mode: Mode, trees: Trees | None = None) ->
     `trees`: those of an earlier state of the text, for who checks it again and again.
     """
     from uncuda.engine import check_text, fix_text
+    from uncuda.importers import importers_of
     from uncuda.own_names import own_names
     from uncuda.source import Lines
     from uncuda.suppressions import silence
@@ -297,7 +298,8 @@ def examine_text(text: str, job: Job, mode: Mode, trees: Trees | None = None) ->
     def keep(text: str, found: tuple[Finding, ...]) -> list[Finding]:
         return [f for f in settle(text, found)[0] if at_least(f.severity(profile.targets), profile.severity)]
 
-    fixed = fix_text(text, options, unsafe=profile.unsafe, keep=keep)
+    imported = importers_of(os.fspath(job.path))
+    fixed = fix_text(text, options, unsafe=profile.unsafe, keep=keep, wanted=imported)
     if fixed.error is not None:
         return replace(result, problem=Problem(ProblemKind.BAD_FIX, fixed.error))
     if fixed.text == text:
