@@ -338,3 +338,15 @@ def test_importers_are_those_that_load_a_module(tmp_path: Path) -> None:
         "kernels.py": [("a.py", 3), ("b.py", 1)],
         "pkg/ops.py": [("pkg/e.py", 1), ("pkg/e.py", 2)],
     }
+
+
+def test_what_a_newer_torch_would_give_is_said(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("torch>=2.1\n")
+    (tmp_path / "train.py").write_text(
+        "import torch\n\nx = torch.zeros(2).cuda()\ntorch.cuda.set_device(0)\n"
+    )
+    for words in ((), ("--output-format", "markdown"), ("--output-format", "html")):
+        said = " ".join(audit(tmp_path, *words).stdout.split())
+        assert "2 have a fix from torch 2.6 on (the floor here is 2.1)" in said
+    (tmp_path / "requirements.txt").write_text("torch>=2.6\n")
+    assert "from torch" not in audit(tmp_path).stdout

@@ -59,14 +59,23 @@ def items(count: int) -> str:
 
 
 def shares(audit: Audit) -> str:
-    """`6 fixed automatically and safely (67%), 3 left to people (33%)`."""
+    """`6 fixed automatically and safely (67%), 3 left to people (33%)`, and what a newer torch would give."""
     open_ties = len(audit.ties) - audit.remedies.get(Remedy.NONE, 0)
     parts = [
         f"{audit.remedies[r]} {_UNDONE[r]} ({audit.remedies[r] / open_ties:.0%})"
         for r in _UNDONE
         if r in audit.remedies
     ]
-    return ", ".join(parts)
+    needs = [
+        t.placed.finding.fix_needs
+        for t in audit.ties
+        if t.placed.finding.fix_needs is not None and t.remedy is not Remedy.NONE
+    ]
+    said = ", ".join(parts)
+    if needs:
+        newest = ".".join(map(str, max(needs)))
+        said += f"; {len(needs)} have a fix from torch {newest} on (the floor here is {audit.torch_floor})"
+    return said
 
 
 _UNDONE = {
