@@ -301,7 +301,7 @@ def _phase(
     for item in ties:
         by_symbol[item.code, item.symbol].append(item)
     steps = [
-        Step(f"{symbol} ({code})", len(mine), _sum(mine), _replacement(symbol))
+        Step(f"{symbol} ({code})", len(mine), _sum(mine), _made(mine) if command else _replacement(symbol))
         for (code, symbol), mine in by_symbol.items()
     ]
     steps.sort(key=lambda s: (-s.points, -s.count, s.title))
@@ -309,6 +309,12 @@ def _phase(
     if command:
         steps.insert(0, Step("Run", len(ties), 0.0, command=command))
     return Phase(title, why, tuple(steps), points, days(points), risks)
+
+
+def _made(ties: Sequence[Tie]) -> str:
+    """What the fixes of some ties do, in their own words."""
+    titles = (t.placed.finding.fix.title for t in ties if t.placed.finding.fix is not None)
+    return "; ".join(dict.fromkeys(titles))
 
 
 def _verification(where: str, target: str, targets: Sequence[Target]) -> Phase:
