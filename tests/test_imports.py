@@ -81,7 +81,8 @@ def test_unused_imports_go(imports: str, before: str, after: str, left: str | No
     result = drop_unused(text(imports, before), text(imports, after))
     ast.parse(result)
     assert result == text(imports if left is None else left, after)
-    crlf = drop_unused(*(text(imports, used).replace("\n", "\r\n") for used in (before, after)))
+    was, now = (text(imports, used).replace("\n", "\r\n") for used in (before, after))
+    crlf = drop_unused(was, now)
     assert crlf == result.replace("\n", "\r\n")
 
 
