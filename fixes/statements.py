@@ -172,6 +172,11 @@ def stand_in(node: cst.Call) -> str | None:
     return " _" if len(node.args) == 1 else None
 
 
+def member_or(module: str, member: str, takes: str, otherwise: str) -> str:
+    """A function of a device's module, or one with the parameters `takes` that gives `otherwise` where it has none."""
+    return f'getattr({module}, "{member}", lambda{takes}: {otherwise})'
+
+
 _CONSTANTS = frozenset(("0", "None", "{}", "[]", '""'))
 
 
@@ -198,7 +203,7 @@ def on_module(
         takes = stand_in(node) if given else ""
         if takes is not None:
             _refuse_self_documenting(fix, node)
-            fix.replace(node, f'getattr({module}, "{member}", lambda{takes}: {otherwise})({given})')
+            fix.replace(node, f"{member_or(module, member, takes, otherwise)}({given})")
             return
     guard_rename(fix, node, f"{module}.{member}", otherwise, arguments=arguments, test=test)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from uncuda.findings import TorchVersion
+from uncuda.own_names import ROOT_FILES
 from uncuda.requirements import Mention, mentions
 from uncuda.results import dotted
 from uncuda.settings import Settings
@@ -17,7 +18,6 @@ SUPPOSED: TorchVersion = (2, 6)
 and no question has to be asked; what newer releases add is written only for projects that ask for them."""
 
 _SUPPOSED = "supposed: "
-_PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def _upwards(directory: str, end: str) -> list[str]:
         if os.path.exists(os.path.join(at, ".git")):
             return every[: number + 1]
     for number, at in enumerate(every):
-        if any(os.path.isfile(os.path.join(at, name)) for name in _PROJECT_FILES):
+        if any(os.path.isfile(os.path.join(at, name)) for name in ROOT_FILES):
             return every[: number + 1]
     home = os.path.expanduser("~")
     return [at for at in every[:-1] if at != home and not home.startswith(at + os.sep)] or every[:1]

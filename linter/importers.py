@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 
-_ROOT_FILES = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
-_HIGHEST = 12
+from uncuda.own_names import ROOT_FILES, is_package, upwards
+
 _SKIPPED = frozenset({"node_modules", "build", "dist", "venv", "site-packages", "__pycache__"})
 MOST_FILES = 20_000
 """In a larger project every name counts as imported: nothing is taken away."""
@@ -39,16 +39,11 @@ def importers_of(path: str) -> Callable[[str], bool]:
 @lru_cache(maxsize=256)
 def _root(directory: str) -> tuple[str, bool]:
     """The project's top directory; and whether one was found, so that what lies below may be read."""
-    here = directory
-    for _ in range(_HIGHEST):
-        if any(os.path.exists(os.path.join(here, name)) for name in _ROOT_FILES):
-            return here, True
-        parent = os.path.dirname(here)
-        if parent == here:
-            break
-        here = parent
+    for above in upwards(directory):
+        if any(os.path.exists(os.path.join(above, name)) for name in (*ROOT_FILES, ".git")):
+            return above, True
     here, inside = directory, False
-    while os.path.isfile(os.path.join(here, "__init__.py")):
+    while is_package(here):
         here, inside = os.path.dirname(here), True
     return here, inside
 

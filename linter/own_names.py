@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from functools import lru_cache
 
-_ROOT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
+ROOT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
+"""Files that show where a project begins."""
 _HIGHEST = 12
 
 
@@ -18,21 +20,28 @@ def own_names(path: str) -> frozenset[str]:
 def _names(directory: str) -> frozenset[str]:
     names: set[str] = set()
     here = directory
-    while _is_package(here):
+    while is_package(here):
         here, name = os.path.split(here)
         names = {name}
-    for _ in range(_HIGHEST):
-        if any(os.path.isfile(os.path.join(here, name)) for name in _ROOT_FILES):
-            names |= _packages_in(here) | _packages_in(os.path.join(here, "src"))
+    for above in upwards(here):
+        if any(os.path.isfile(os.path.join(above, name)) for name in ROOT_FILES):
+            names |= _packages_in(above) | _packages_in(os.path.join(above, "src"))
             break
-        parent = os.path.dirname(here)
-        if parent == here:
-            break
-        here = parent
     return frozenset(names)
 
 
-def _is_package(directory: str) -> bool:
+def upwards(directory: str) -> Iterator[str]:
+    """A directory and those above it, as far as a project's beginning is looked for."""
+    for _ in range(_HIGHEST):
+        yield directory
+        parent = os.path.dirname(directory)
+        if parent == directory:
+            return
+        directory = parent
+
+
+def is_package(directory: str) -> bool:
+    """Is it a package with an `__init__.py`?"""
     return os.path.isfile(os.path.join(directory, "__init__.py"))
 
 
@@ -40,6 +49,6 @@ def _is_package(directory: str) -> bool:
 def _packages_in(directory: str) -> frozenset[str]:
     try:
         with os.scandir(directory) as entries:
-            return frozenset(e.name for e in entries if e.name.isidentifier() and _is_package(e.path))
+            return frozenset(e.name for e in entries if e.name.isidentifier() and is_package(e.path))
     except OSError:
         return frozenset()

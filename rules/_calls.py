@@ -8,8 +8,9 @@ import libcst as cst
 
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder, Replace
-from uncuda.fixes.statements import device_module, stand_in
+from uncuda.fixes.statements import device_module, member_or, on_one_line, stand_in
 from uncuda.flow import argument, device_text, indexed_cuda_text
+from uncuda.walk import walk
 
 _PREFIX = "torch.cuda."
 # Sub-modules whose members torch.cuda has under the same name.
@@ -125,6 +126,11 @@ def index_argument(fix: FixBuilder, given: cst.BaseExpression) -> str:
     return fix.code(given)
 
 
+def calls_of(name: str, within: cst.CSTNode, ctx: Context) -> list[cst.Call]:
+    """The calls of the function `name` (a full dotted name) at or below a node."""
+    return [n for n in walk(within) if isinstance(n, cst.Call) and ctx.qualified(n.func) == name]
+
+
 def last_word(node: cst.CSTNode) -> str:
     """The last word of a name or attribute (`b` of `a.b`); "" for anything else."""
     if isinstance(node, cst.Attribute):
@@ -135,12 +141,10 @@ def last_word(node: cst.CSTNode) -> str:
 def module_says(fix: FixBuilder, node: cst.Call, member: str) -> None:
     """Asks the current device's module a question with a yes or no, where it has it: no elsewhere."""
     module = device_module(fix)
-    given = ", ".join(fix.code(a).strip().rstrip(",").rstrip() for a in node.args)
-    if "\n" in given or "#" in given:
-        raise CannotFix("arguments on several lines")
+    given = on_one_line(fix, node)
     takes = stand_in(node)
     if takes is not None:
-        fix.replace(node, f'getattr({module}, "{member}", lambda{takes}: False)({given})')
+        fix.replace(node, f"{member_or(module, member, takes, 'False')}({given})")
         return
     text = f'hasattr({module}, "{member}") and {module}.{member}({given})'
     parent = fix.ctx.parent

@@ -10,9 +10,9 @@ from uncuda.fixes.arguments import change_arguments
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.fixes.styles import ACCELERATOR_FLOOR
 from uncuda.flow import argument
+from uncuda.rules._calls import calls_of
 from uncuda.rules._literals import cuda_text
 from uncuda.rules.base import Bad, Category, Good, Rule
-from uncuda.walk import walk
 
 _NAMES = frozenset({"torch.random.fork_rng", "torch.fork_rng"})
 _COUNT = "torch.cuda.device_count"
@@ -185,6 +185,4 @@ def _is_empty(node: cst.BaseExpression) -> bool:
 
 def _counts(devices: cst.Arg | None, ctx: Context) -> list[cst.Call]:
     """The `torch.cuda.device_count()` calls in the devices that are given."""
-    if devices is None:
-        return []
-    return [n for n in walk(devices.value) if isinstance(n, cst.Call) and ctx.qualified(n.func) == _COUNT]
+    return [] if devices is None else calls_of(_COUNT, devices.value, ctx)

@@ -14,6 +14,7 @@ from uncuda.fixes.statements import (
     guard_call,
     is_guarded,
     keeps_raising,
+    member_or,
     on_module,
 )
 from uncuda.flow import Kind, device_text, string_value
@@ -391,7 +392,7 @@ class CudaEmptyCache(Rule):
         if not isinstance(fix.ctx.parent, cst.Arg):
             raise CannotFix("who calls the function isn't known")
         fix.unsafe()
-        fix.replace(node, f'lambda: getattr({module}, "{name}", lambda: None)()')
+        fix.replace(node, f"lambda: {member_or(module, name, '', 'None')}()")
 
 
 class CudaMemoryControl(Rule):

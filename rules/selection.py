@@ -14,7 +14,7 @@ from uncuda.flow import Kind, Value, argument, device_text, indexed_cuda_text, s
 from uncuda.guards import assigned_to
 from uncuda.others import among_others, handles_others, names_others
 from uncuda.portable import mentions_cuda, uses_own_module
-from uncuda.rules._calls import is_read, last_word
+from uncuda.rules._calls import calls_of, is_read, last_word
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
 from uncuda.rules.markers import guards_markers
 from uncuda.walk import walk
@@ -44,12 +44,7 @@ _NO_FLOAT64 = (
 
 def availability_calls(test: cst.CSTNode, ctx: Context) -> list[cst.Call]:
     """The `torch.cuda.is_available()` calls in a condition."""
-    return [n for n in walk(test) if isinstance(n, cst.Call) and ctx.qualified(n.func) == _AVAILABLE]
-
-
-def _counts(test: cst.CSTNode, ctx: Context) -> list[cst.Call]:
-    """The `torch.cuda.device_count()` calls in a condition."""
-    return [n for n in walk(test) if isinstance(n, cst.Call) and ctx.qualified(n.func) == _COUNT]
+    return calls_of(_AVAILABLE, test, ctx)
 
 
 def _is_wish(node: cst.BaseExpression, ctx: Context) -> bool:
@@ -162,7 +157,7 @@ def _implied(test: cst.BaseExpression, want: bool, ctx: Context, depth: int = 0)
 
 def _widen(fix: FixBuilder, test: cst.CSTNode, ctx: Context) -> bool:
     """Asks for any accelerator instead of CUDA in a condition; False when the condition asks by a flag."""
-    calls, counts = availability_calls(test, ctx), _counts(test, ctx)
+    calls, counts = availability_calls(test, ctx), calls_of(_COUNT, test, ctx)
     for call in calls:
         fix.replace(call, fix.is_available())
     for call in counts:
@@ -360,7 +355,7 @@ class CudaOrCpu(Rule):
             tie,
             "CUDA or the CPU: any other accelerator is lost without an error",
             symbol=_AVAILABLE,
-            claims=(side, *availability_calls(node.test, ctx), *_counts(node.test, ctx)),
+            claims=(side, *availability_calls(node.test, ctx), *calls_of(_COUNT, node.test, ctx)),
             fix=lambda fix: self._fix(fix, node, side, value, outer),
             title="Select the accelerator that is there",
         )
