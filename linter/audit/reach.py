@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import ast
-import re
-import warnings
 from collections.abc import Iterable, Iterator, Sequence, Set
 from pathlib import Path
 
-from uncuda.source import SourceError, decode
+from uncuda.loading import body, files_of, imported, loaded
 
 
 def reached(entry: Path, files: Iterable[Path]) -> frozenset[Path]:
@@ -51,7 +49,7 @@ def importers(wanted: Set[Path], files: Sequence[Path]) -> dict[Path, list[tuple
             continue
         # `from . import x` may name the package that it stands in.
         own = path.parent.name in stems
-        for row, level, name in _loaded(data):
+        for row, level, name in loaded(data):
             if not any(part in stems for part in name.split(".")) and not (level and own):
                 continue
             for target in _files(level, name, path, roots):
@@ -60,25 +58,10 @@ def importers(wanted: Set[Path], files: Sequence[Path]) -> dict[Path, list[tuple
     return found
 
 
-def _loaded(data: bytes) -> Iterator[tuple[int, int, str]]:
-    """(row, number of leading dots, dotted name) of what a module imports at its top when it is loaded."""
-    text = data.decode("utf-8", "replace")
-    row, at = 1, 0
-    # Whole modules take fifty times as long to parse as their imports.
-    for found in _IMPORT.finditer(text):
-        row, at = row + text.count("\n", at, found.start()), found.start()
-        for node in _body(found[0].encode("utf-8", "replace")):
-            for level, name in _imported(node):
-                yield row, level, name
-
-
-_IMPORT = re.compile(r"^(?:from|import)[ \t][^\n(#\\]*(?:\([^)]*\)|(?:\\\r?\n[^\n\\]*)+)?", re.M)
-
-
 def lazy_rows(data: bytes) -> frozenset[int]:
     """The rows of a module that run when one of its functions is called, not when it is loaded."""
     found: set[int] = set()
-    waiting: list[ast.AST] = list(_body(data))
+    waiting: list[ast.AST] = list(body(data))
     while waiting:
         node = waiting.pop()
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -86,15 +69,6 @@ def lazy_rows(data: bytes) -> frozenset[int]:
         else:
             waiting.extend(ast.iter_child_nodes(node))
     return frozenset(found)
-
-
-def _body(data: bytes) -> list[ast.stmt]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(decode(data).text).body
-    except (SourceError, SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
 
 
 def _roots(files: set[Path]) -> list[Path]:
@@ -111,32 +85,16 @@ def _roots(files: set[Path]) -> list[Path]:
 def _imports(path: Path) -> Iterator[tuple[int, str]]:
     """(number of leading dots, dotted name) of everything that a file imports, names of `from` as well."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(decode(path.read_bytes()).text)
-    except (OSError, SourceError, SyntaxError, ValueError, RecursionError, MemoryError):
+        tree = ast.Module(body(path.read_bytes()), [])
+    except OSError:
         return
     for node in ast.walk(tree):
-        yield from _imported(node)
+        yield from imported(node)
         match node:
             case ast.Call(func=func, args=[ast.Constant(value=str(name)), *_]) if _imports_by_name(func):
                 yield 0, name
             case _:
                 pass
-
-
-def _imported(node: ast.AST) -> Iterator[tuple[int, str]]:
-    match node:
-        case ast.Import(names=names):
-            for alias in names:
-                yield 0, alias.name
-        case ast.ImportFrom(module=module, names=names, level=level):
-            base = module or ""
-            yield level, base
-            for alias in names:
-                yield level, f"{base}.{alias.name}".lstrip(".")
-        case _:
-            pass
 
 
 def _imports_by_name(func: ast.expr) -> bool:
@@ -145,21 +103,4 @@ def _imports_by_name(func: ast.expr) -> bool:
 
 
 def _files(level: int, name: str, path: Path, roots: list[Path]) -> Iterator[Path]:
-    if level:
-        base = path.parent
-        for _ in range(level - 1):
-            base = base.parent
-        starts = [base]
-    else:
-        starts = [path.parent, *roots]
-    parts = [part for part in name.split(".") if part]
-    for start in starts:
-        here = start
-        for number, part in enumerate(parts):
-            here = here / part
-            if number < len(parts) - 1 or here.is_dir():
-                yield here / "__init__.py"
-        if parts:
-            yield here.with_suffix(".py") if here.suffix == "" else here.parent / f"{here.name}.py"
-        else:
-            yield start / "__init__.py"
+    return map(Path, files_of(level, name, str(path), [*map(str, roots)]))
