@@ -149,15 +149,16 @@ def _condition(fix: FixBuilder, node: cst.BaseExpression, also: str, test: str |
     return " and ".join(filter(None, (test, also)))
 
 
-def device_module(fix: FixBuilder) -> str:
-    """`torch.get_device_module()`: torch.cuda on CUDA, torch.npu on Ascend, torch.cpu without an accelerator.
+def device_module(fix: FixBuilder, times: int = 1) -> str:
+    """`torch.get_device_module()`: torch.cuda on CUDA, torch.npu on Ascend, torch.cpu without an accelerator; or the
+    name that it has in this function. `times`: how often the fix names it, two for a long line.
 
     torch.accelerator's own memory functions are no substitute: on MPS before torch 2.13, and with back ends
     whose allocator isn't a c10::DeviceAllocator (torch_npu, torch_musa, HPU), they fail an internal
     assertion.
     """
     fix.needs(MODULE_FLOOR)
-    return f"{fix.name('torch')}.get_device_module()"
+    return fix.ctx.devices.module(fix, times)
 
 
 def stand_in(node: cst.Call) -> str | None:
@@ -194,7 +195,7 @@ def on_module(
     Elsewhere (the CPU among them) the value is `otherwise`. Arguments stay, or become `arguments`.
     `everywhere`: every accelerator's module has the member, so that under a guard nothing need be asked.
     """
-    module = device_module(fix)
+    module = device_module(fix, 2)
     test = f'hasattr({module}, "{member}")'
     if everywhere and is_guarded(fix.ctx, node):
         test = ""

@@ -40,6 +40,11 @@ class Spelling:
         """The device as str: "cuda", "npu", … or "cpu"."""
         return f'{self.torch}.accelerator.current_accelerator().type if {self.available} else "cpu"'
 
+    @property
+    def module(self) -> str:
+        """The module with the functions of the device that is there: torch.cuda, torch.npu, … or torch.cpu."""
+        return f"{self.torch}.get_device_module()"
+
     def bound(self, index: str, available: bool) -> str:
         """A torch.device to bind, with this index if there is one, or the plain CPU (torch.load refuses an indexed
         one); `available`: an accelerator is there for certain."""
@@ -53,3 +58,6 @@ class Spelling:
 
 DEVICE_NAMES = ("device", "accelerator", "accelerator_device", "torch_device")
 """Names for a new binding, best first."""
+
+MODULE_NAMES = ("device_module", "accelerator_module")
+"""Names for the module of a device, best first."""

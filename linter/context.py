@@ -406,6 +406,8 @@ class Context:
         at = next(relative, at)
         return Edit(at, at, f"{newline if sites and all(kin) else ''}{line}{newline}")
 
+        if at == len(text) and not text.endswith(("\n", "\r")):
+            return Edit(at, at, f"{newline}{line}")
     @cached_property
     def _lines(self) -> Lines:
         return Lines(self.index.text)

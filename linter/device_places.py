@@ -41,6 +41,8 @@ class NewDevice:
     joined: NewDevice | None = None
     statement: cst.CSTNode | None = None
     line: str = ""
+    optional: bool = False
+    """Do fixes hold without it?"""
 
     @property
     def final(self) -> NewDevice:
@@ -58,18 +60,51 @@ class NewDevice:
         if path is None:
             return
         self.statement = path[-1]
+        self.line = f"{self.name} = {self._value(path)}"
+
+    def _value(self, path: Path) -> str:
         available = surely_available(path[:-1], path[-1], self.uses[0].flow)
-        self.line = f"{self.name} = {self.spelling.bound(self.index, available)}"
+        return self.spelling.bound(self.index, available)
 
     def _knows_torch(self, path: Path) -> bool:
+        torch = self.spelling.torch.partition(".")[0]
         scope: Scope | None = self.uses[0].flow.scope
         while scope is not None and getattr(scope.node, "body", None) is not self.root:
+            if scope.parent is not None and torch in scope.bindings():
+                return False  # known in a class or function inside alone
             scope = scope.parent
         if scope is None:
             return True
-        found = scope.bindings().get(self.spelling.torch.partition(".")[0], [])
+        found = scope.bindings().get(torch, [])
         here = scope.places.get(id(path[-1]))
         return not found or (here is not None and surely_bound(found, here))
+
+
+_OFTEN = 3
+"""So many names of a module in one function are worth a variable."""
+
+
+@dataclass(eq=False)
+class NewModule(NewDevice):
+    """The module of the device that is there. It is bound where the fixes of a function name it often enough: until
+    that is known, `mark` stands for it in what they write."""
+
+    optional: bool = True
+    mark: str = ""
+
+    @property
+    def written(self) -> str:
+        """What it turned out to be."""
+        made = self.final
+        return made.name if made.statement is not None else self.spelling.module
+
+    def settle(self) -> None:
+        """Binds it where it is named often."""
+        if len(self.uses) >= _OFTEN:
+            super().settle()
+
+    def _value(self, path: Path) -> str:
+        return self.spelling.module
 
 
 def join(devices: Iterable[NewDevice]) -> None:

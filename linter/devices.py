@@ -8,10 +8,10 @@ import libcst as cst
 
 from uncuda.bindings import Binding, Place, arriving
 from uncuda.class_layout import class_layout
-from uncuda.device_places import NewDevice, Path, Use, join, root_of
+from uncuda.device_places import NewDevice, NewModule, Path, Use, join, root_of
 from uncuda.findings import Edit
 from uncuda.fixes.builder import Bind, CannotFix, DeviceRef, FixBuilder, NodeEdit, device_kind
-from uncuda.fixes.styles import ACCELERATOR_FLOOR, DEVICE_NAMES
+from uncuda.fixes.styles import ACCELERATOR_FLOOR, DEVICE_NAMES, MODULE_NAMES
 from uncuda.flow import Flow, Which
 from uncuda.known_devices import (
     EARLY_METHODS,
@@ -19,6 +19,7 @@ from uncuda.known_devices import (
     assigned_before,
     bound_for_certain,
     indexed_device,
+    module_in_scope,
     own_method,
     rank,
     said_device,
@@ -41,6 +42,9 @@ class Devices:
         self._shared: dict[int, SharedIndex | None] = {}
         self._module: tuple[str, tuple[NodeEdit, ...]] | None = None
         self._log: list[NewDevice | None] = []
+        self._modules: dict[int, NewModule] = {}
+        self._written: dict[str, str] = {}
+        self._marks = 0
 
     def mark(self) -> int:
         """A point to come back to when a fix turns out impossible."""
@@ -57,10 +61,13 @@ class Devices:
 
     def settle(self) -> None:
         """An island is done: decides where its new devices are bound. One at module level stays of use."""
-        join(self._local.values())
-        for made in self._local.values():
-            made.settle()
+        for devices in (self._local.values(), self._modules.values()):
+            join(devices)
+            for made in devices:
+                made.settle()
+        self._written.update({made.mark: made.written for made in self._modules.values()})
         self._local = {}
+        self._modules = {}
         self._shared = {}
         self._log.clear()
 
@@ -98,6 +105,34 @@ class Devices:
             return None
         which = self.ctx.value(cst.parse_expression(found.text)).which
         return found if which in (Which.CUDA_OR_CPU, Which.SELECTED) else None
+
+    # -- its module ----------------------------------------------------------------------------------------
+
+    def module(self, fix: FixBuilder, times: int) -> str:
+        """The module of the device that is there, which the fix names so many times: a name that holds it, or what
+        `resolved` makes such a name of, or the call, once the island is done."""
+        known = module_in_scope(self.ctx)
+        path = self._path(fix)
+        root = root_of(path)
+        if known is not None or not isinstance(root, cst.IndentedBlock):
+            return known or fix.spelling().module
+        spelling = fix.spelling()
+        made = self._modules.get(id(root))
+        if made is None:
+            name = next((n for n in MODULE_NAMES if self.ctx.is_free(n)), None)
+            if name is None:
+                return spelling.module
+            made = self._modules[id(root)] = NewModule(name, spelling, root, mark=f"__module_{self._marks}__")
+            self._marks += 1
+        for _ in range(times):
+            self._use(fix, made, path)
+        return made.mark
+
+    def resolved(self, text: str) -> str:
+        """What a fix writes, with what stands for a module resolved."""
+        for mark, written in self._written.items():
+            text = text.replace(mark, written)
+        return text
 
     # -- the project's own ---------------------------------------------------------------------------------
 
@@ -183,11 +218,14 @@ class Devices:
             self._local[key] = made
         else:
             fix.name("torch")
+        self._use(fix, made, path)
+        return DeviceRef(made.name, False, True)
+
+    def _use(self, fix: FixBuilder, made: NewDevice, path: Path) -> None:
         ctx = self.ctx
         made.uses.append(Use(path, Flow(ctx.index, ctx.scope, list(ctx.ancestors), ctx.owner)))
         self._log.append(made)
         fix.edits.append(Bind(made))
-        return DeviceRef(made.name, False, True)
 
     def _new(self, fix: FixBuilder) -> DeviceRef:
         fix.needs(ACCELERATOR_FLOOR)

@@ -442,7 +442,7 @@ def _placed(text: str, root: cst.Module, ctx: Context, shift: int, source: str) 
     for raw in ctx.raw:
         wanted.append(raw.node)
         if raw.fix is not None:
-            edits = [_bound(edit) for edit in raw.fix.edits]
+            edits = [_bound(edit) for edit in raw.fix.edits if not _is_spared(edit)]
             raw.fix.edits = [edit for edit in edits if edit is not None]
             if len(raw.fix.edits) < len(edits):
                 raw.fix = None
@@ -466,6 +466,11 @@ def _placed(text: str, root: cst.Module, ctx: Context, shift: int, source: str) 
 
 def _bound(edit: NodeEdit) -> NodeEdit | None:
     """The line that binds a device, for which a place has been found by now; None where there is none."""
+def _is_spared(edit: NodeEdit) -> bool:
+    """Is this the binding of something that is used too little to be bound?"""
+    return isinstance(edit, Bind) and edit.device.optional and edit.device.final.statement is None
+
+
     if not isinstance(edit, Bind):
         return edit
     made = edit.device.final
@@ -532,6 +537,7 @@ def _resolve(
             edits.append(gone)
     return Fix(fix.title, tuple(dict.fromkeys(edits)), fix.applicability, fix.floor)
 
+    edits = [Edit(edit.start, edit.end, ctx.devices.resolved(edit.text)) for edit in edits]
 
 def _removal(text: str, edit: Remove, where: dict[int, tuple[int, int]], shift: int) -> Edit | None:
     stmt = edit.statement

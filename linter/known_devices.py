@@ -160,6 +160,25 @@ def indexed_device(ctx: Context, index: str | None) -> DeviceRef | None:
     return None
 
 
+def module_in_scope(ctx: Context) -> str | None:
+    """A name in scope that holds the module of the device that is there, `torch.get_device_module()`."""
+    if "= torch.get_device_module()" not in ctx.index.text:
+        return None
+    for scope, inner in scopes(ctx):
+        for name, found in scope.bindings().items():
+            if len(found) != 1 or found[0].kind != "assign" or found[0].value is None:
+                continue
+            match found[0].value():
+                case cst.Call(func=cst.Attribute(cst.Name("torch"), cst.Name("get_device_module")), args=[]):
+                    pass
+                case _:
+                    continue
+            reached = ctx.flow.bindings(name)
+            if reached is not None and reached[0] is scope and bound_for_certain(ctx, scope, found, inner):
+                return name
+    return None
+
+
 _SELECTED = (Which.SELECTED, Which.CUDA_OR_CPU)
 
 

@@ -140,7 +140,7 @@ def last_word(node: cst.CSTNode) -> str:
 
 def module_says(fix: FixBuilder, node: cst.Call, member: str) -> None:
     """Asks the current device's module a question with a yes or no, where it has it: no elsewhere."""
-    module = device_module(fix)
+    module = device_module(fix, 2)
     given = on_one_line(fix, node)
     takes = stand_in(node)
     if takes is not None:

@@ -77,9 +77,10 @@ class CudaDeviceInfo(Rule):
             "import torch\n\n\ndef show(device):\n    torch.cuda.get_device_name(device)\n"
             "    print(torch.cuda.get_device_name(device))\n",
             "import torch\n\n\ndef show(device):\n"
-            '    if hasattr(torch.get_device_module(), "get_device_name"):\n'
-            "        torch.get_device_module().get_device_name(device)\n"
-            '    print(getattr(torch.get_device_module(), "get_device_name", str)(device))\n',
+            "    device_module = torch.get_device_module()\n"
+            '    if hasattr(device_module, "get_device_name"):\n'
+            "        device_module.get_device_name(device)\n"
+            '    print(getattr(device_module, "get_device_name", str)(device))\n',
             count=2,
             run="None",
             id="of-a-device",
@@ -185,7 +186,9 @@ class CudaDeviceInfo(Rule):
             fix.unsafe()
         if name == "get_device_name" and arguments is None and _is_name(node):
             # The device itself says enough where it has no name.
-            fix.replace(node, f'getattr({device_module(fix)}, "{name}", str)({fix.code(node.args[0].value)})')
+            fix.replace(
+                node, f'getattr({device_module(fix, 2)}, "{name}", str)({fix.code(node.args[0].value)})'
+            )
         else:
             on_module(fix, node, name, fix.device_type(), arguments=arguments)
 

@@ -125,6 +125,23 @@ class CudaMemoryFigure(Rule):
             id="argument",
         ),
         Bad(
+            "import torch\n\n\ndef report(step):\n"
+            "    used = torch.cuda.memory_allocated() / 2**20\n"
+            "    peak = torch.cuda.max_memory_allocated() / 2**20\n"
+            '    print(f"{step}: {used:.0f} MB, at most {peak:.0f} MB")\n'
+            "    torch.cuda.reset_peak_memory_stats()\n    return peak\n",
+            "import torch\n\n\ndef report(step):\n"
+            "    device_module = torch.get_device_module()\n"
+            '    used = getattr(device_module, "memory_allocated", lambda: 0)() / 2**20\n'
+            '    peak = getattr(device_module, "max_memory_allocated", lambda: 0)() / 2**20\n'
+            '    print(f"{step}: {used:.0f} MB, at most {peak:.0f} MB")\n'
+            '    if hasattr(device_module, "reset_peak_memory_stats"):\n'
+            "        device_module.reset_peak_memory_stats()\n    return peak\n",
+            count=3,
+            run="report(1)",
+            id="block",
+        ),
+        Bad(
             "import torch\n\ntorch.cuda.reset_peak_memory_stats()  # from here\n",
             'import torch\n\nif hasattr(torch.get_device_module(), "reset_peak_memory_stats"):\n'
             "    torch.get_device_module().reset_peak_memory_stats()  # from here\n",
@@ -134,10 +151,10 @@ class CudaMemoryFigure(Rule):
         Bad(
             "import torch\n\n\ndef start():\n    torch.cuda.reset_max_memory_allocated('cuda:1')\n"
             "    return torch.cuda.memory_cached(device='cuda')\n",
-            "import torch\n\n\ndef start():\n    if hasattr(torch.get_device_module(), "
-            '"reset_peak_memory_stats"):\n'
-            "        torch.get_device_module().reset_peak_memory_stats(1)\n"
-            '    return getattr(torch.get_device_module(), "memory_reserved", lambda: 0)()\n',
+            "import torch\n\n\ndef start():\n    device_module = torch.get_device_module()\n"
+            '    if hasattr(device_module, "reset_peak_memory_stats"):\n'
+            "        device_module.reset_peak_memory_stats(1)\n"
+            '    return getattr(device_module, "memory_reserved", lambda: 0)()\n',
             count=2,
             run="start()",
             id="old-names",
@@ -194,6 +211,11 @@ class CudaMemoryFigure(Rule):
             "Pool().memory_allocated()  # cuda\n"
         ),
         Good("memory_stats = {'cuda': 1}\n", "a name of one's own"),
+        Good(
+            "import torch\n\n\ndef used():\n    device_module = torch.get_device_module()  # torch.cuda\n"
+            "    return device_module.memory_allocated()\n",
+            "bound already",
+        ),
         Good("def f(torch):\n    return torch.cuda.memory_allocated()\n", "torch is a parameter here"),
         Good('"""Prints torch.cuda.memory_summary()."""\n', "prose"),
         Good("# torch.cuda.reset_peak_memory_stats()\nx = 1\n", "a comment"),

@@ -55,9 +55,10 @@ class CudaRandomState(Rule):
         Bad(
             "import torch\n\n\ndef apart(f):\n    state = torch.cuda.get_rng_state()\n    f()\n"
             "    torch.cuda.set_rng_state(state)\n",
-            "import torch\n\n\ndef apart(f):\n    state = torch.get_device_module().get_rng_state()\n    f()\n"
-            '    if hasattr(torch.get_device_module(), "set_rng_state"):\n'
-            "        torch.get_device_module().set_rng_state(state)\n",
+            "import torch\n\n\ndef apart(f):\n    device_module = torch.get_device_module()\n"
+            "    state = device_module.get_rng_state()\n    f()\n"
+            '    if hasattr(device_module, "set_rng_state"):\n'
+            "        device_module.set_rng_state(state)\n",
             count=2,
             run="apart(print)",
             id="taken-here",
