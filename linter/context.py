@@ -32,6 +32,7 @@ from uncuda.walk import children, walk
 
 if TYPE_CHECKING:
     from uncuda.index import ClassFacts, FileIndex, ImportSite
+    from uncuda.neighbours import Neighbours
     from uncuda.rules.base import Rule
 
 
@@ -42,7 +43,7 @@ class Options:
     `codes`: the rules to run. `device_expr` and `device_import`: the project's own helper for a device, such
     as `get_device()` and `from mylib.utils import get_device`. `whole_file`: parse the whole file with libcst
     (the slow reference for the islands). `targets`: None means all. `own`: the import names that the project
-    at hand provides itself.
+    at hand provides itself. `neighbours`: its other modules, where they have a say.
     """
 
     torch_floor: TorchVersion = (2, 6)
@@ -52,6 +53,7 @@ class Options:
     whole_file: bool = False
     targets: frozenset[Target] | None = None
     own: frozenset[str] = frozenset()
+    neighbours: Neighbours | None = None
 
 
 @dataclass
@@ -404,10 +406,10 @@ class Context:
         at = self._lines.after(sites[-1].end) if sites else self.index.body_start
         relative = (s.start for s, h in zip(sites, heads, strict=True) if h.startswith("from ."))
         at = next(relative, at)
-        return Edit(at, at, f"{newline if sites and all(kin) else ''}{line}{newline}")
-
         if at == len(text) and not text.endswith(("\n", "\r")):
             return Edit(at, at, f"{newline}{line}")
+        return Edit(at, at, f"{newline if sites and all(kin) else ''}{line}{newline}")
+
     @cached_property
     def _lines(self) -> Lines:
         return Lines(self.index.text)

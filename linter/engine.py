@@ -301,6 +301,7 @@ def _findings(text: str, options: Options, trees: Trees) -> list[Finding]:
     if options.whole_file:
         return _check_whole(text, lines, options)
     index = from_ast(text, tree, lines)
+    index.neighbours = options.neighbours
     # Rules that aren't selected run too: they claim their ties, so that no broader rule reports them.
     wanted = _ALL_RULES
     if options.codes is not None:
@@ -397,6 +398,7 @@ def _check_whole(
     members = [m for s in whole.body if isinstance(s, cst.ClassDef) for m in s.body.body]
     _, places = spans(whole, (n for s in (*whole.body, *members) for n in _with_smalls(s)))
     index = from_cst(text, whole, lambda n: places[id(n)], lines)
+    index.neighbours = options.neighbours
     module = Scope("module", None, None, names=index.bindings, members=index.members)
     ctx = Context(index, options, module)
     walker = _Walker(ctx)
@@ -464,13 +466,13 @@ def _placed(text: str, root: cst.Module, ctx: Context, shift: int, source: str) 
     return found
 
 
-def _bound(edit: NodeEdit) -> NodeEdit | None:
-    """The line that binds a device, for which a place has been found by now; None where there is none."""
 def _is_spared(edit: NodeEdit) -> bool:
     """Is this the binding of something that is used too little to be bound?"""
     return isinstance(edit, Bind) and edit.device.optional and edit.device.final.statement is None
 
 
+def _bound(edit: NodeEdit) -> NodeEdit | None:
+    """The line that binds a device, for which a place has been found by now; None where there is none."""
     if not isinstance(edit, Bind):
         return edit
     made = edit.device.final
@@ -535,9 +537,9 @@ def _resolve(
             if gone is None:
                 return None
             edits.append(gone)
+    edits = [Edit(edit.start, edit.end, ctx.devices.resolved(edit.text)) for edit in edits]
     return Fix(fix.title, tuple(dict.fromkeys(edits)), fix.applicability, fix.floor)
 
-    edits = [Edit(edit.start, edit.end, ctx.devices.resolved(edit.text)) for edit in edits]
 
 def _removal(text: str, edit: Remove, where: dict[int, tuple[int, int]], shift: int) -> Edit | None:
     stmt = edit.statement

@@ -8,7 +8,7 @@ from __future__ import annotations
 import builtins
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING
@@ -18,7 +18,6 @@ import libcst as cst
 from uncuda import known_results
 from uncuda.bindings import EACH, Binding, Place, Scope, dotted, reaching, visible
 from uncuda.narrowing import narrowed
-from uncuda.walk import children, walk_scope
 
 if TYPE_CHECKING:
     from uncuda.index import ClassFacts, FileIndex
@@ -307,20 +306,6 @@ def _kept_by(binding: Binding) -> list[str] | None:
     return methods if methods and dotted(node) == f"self.{binding.name}" else None
 
 
-def returns(node: cst.FunctionDef) -> Iterator[list[cst.CSTNode]]:
-    """The paths to a function's own `return` statements, from the function down; none for what is more than one."""
-    if any(isinstance(item, (cst.Yield, cst.Await)) for item in walk_scope(node.body)):
-        return
-    stack: list[list[cst.CSTNode]] = [[node, node.body]]
-    while stack:
-        path = stack.pop()
-        for child in children(path[-1]):
-            if isinstance(child, cst.Return):
-                yield [*path, child]
-            elif not isinstance(child, (cst.FunctionDef, cst.ClassDef, cst.BaseExpression)):
-                stack.append([*path, child])
-
-
 class Flow:
     """Names and values as seen from one place of a tree: below `ancestors`, or at the statement `at` of `scope`."""
 
@@ -522,6 +507,12 @@ class Flow:
         other._budget = self._budget
         return other
 
+    def inside(self, function: Scope, path: Sequence[cst.CSTNode]) -> Flow:
+        """The end of a path in a function with a tree of its own; this is the module that it is in."""
+        other = self._nested(function, path)
+        other._places = {}
+        return other
+
     def _asked(self, node: cst.BaseExpression, value: Value) -> Value:
         """The value of something that a test around the place may have told more of."""
         if value.kind is not Kind.UNKNOWN or not self.ancestors:
@@ -611,6 +602,8 @@ class Flow:
             value = around.value(binding.whole())
             for step in binding.steps:
                 value = part(value, step)
+        elif binding.kind == "import":
+            return self._imported(binding.target)
         else:
             return UNKNOWN
         # Something else may be put into it afterwards.
@@ -632,6 +625,10 @@ class Flow:
         self._depth -= 1
         kind = kinds.pop() if len(kinds) == 1 else Kind.UNKNOWN
         return Value(kind) if _keeps(kind, {m for m in methods if m is not None}) else UNKNOWN
+
+    def annotated(self, node: cst.BaseExpression) -> Value:
+        """What an annotation at this place says."""
+        return self._annotated(self.scope, node)
 
     def _annotated(self, scope: Scope, node: cst.BaseExpression) -> Value:
         text = string_value(node)
@@ -699,6 +696,10 @@ class Flow:
             return UNKNOWN
         if isinstance(node.value, cst.Name):
             told = self._member_of(node.value.value, node.attr.value)
+            if told.kind is not Kind.UNKNOWN:
+                return told
+        if name is not None:
+            told = self._imported(name)
             if told.kind is not Kind.UNKNOWN:
                 return told
         base = self.value(node.value)
@@ -772,7 +773,8 @@ class Flow:
             if told is not None:
                 return told
         if isinstance(node.func, cst.Attribute):
-            return self._method(node.func, node)
+            there = self.elsewhere(name) if name is not None else None
+            return self._method(node.func, node) if there is None else there[0]._own(there[1])
         if isinstance(node.func, cst.Name):
             return self._builtin(node.func.value, node) or self._own(node.func.value)
         return UNKNOWN
@@ -863,27 +865,33 @@ class Flow:
         [binding] = found[1]
         if binding.kind == "class":
             return self._instance(name)
+        if binding.kind == "import":
+            there = self.elsewhere(binding.target)
+            return UNKNOWN if there is None else there[0]._own(there[1])
         function = self.index.function(name) if binding.kind == "def" else None
-        return UNKNOWN if function is None else self._returned(function)
+        if function is None:
+            return UNKNOWN
+        from uncuda.returned import returned
 
-    def _returned(self, node: cst.FunctionDef) -> Value:
-        """What a function returns: by its annotation, else by all its `return` statements."""
-        module = self.outside()
-        if node.returns is not None:
-            told = module._annotated(module.scope, node.returns.annotation)
-            if told.kind is not Kind.UNKNOWN:
-                return told
-        scope = Scope("function", node, module.scope)
-        values: list[Value] = []
-        for path in returns(node):
-            inside = module._nested(scope, path)
-            inside._places = {}
-            last = path[-1]
-            assert isinstance(last, cst.Return)
-            values.append(inside.value(last.value) if last.value is not None else Value(Kind.NONE))
-            if values[-1].kind is Kind.UNKNOWN:
-                return UNKNOWN
-        return joined(values)
+        return returned(function, self.outside())
+
+    def elsewhere(self, name: str) -> tuple[Flow, str] | None:
+        """Where another module of the project says what this full name stands for: that module as seen from its top
+        level, and the name there."""
+        neighbours = self.index.neighbours
+        told = neighbours.find(name) if neighbours is not None and self._depth <= 8 else None
+        if told is None:
+            return None
+        module = Scope("module", None, None, names=told.index.bindings, members=told.index.members)
+        other = Flow(told.index, module, (), None)
+        other._depth = self._depth + 1
+        other._budget = self._budget
+        return other, told.name
+
+    def _imported(self, name: str) -> Value:
+        """What a name holds that another module of the project says."""
+        there = self.elsewhere(name)
+        return UNKNOWN if there is None else there[0].value(cst.parse_expression(there[1]))
 
     def _known_call(self, name: str, node: cst.Call) -> Value | None:
         match name:
@@ -974,21 +982,43 @@ class Flow:
         return UNKNOWN
 
     def _instance(self, name: str) -> Value:
-        facts = self.index.classes.get(name)
-        if facts is None:
+        there = self._class(name)
+        if there is None:
             return UNKNOWN
-        if self.is_module(facts):
+        flow, facts = there
+        if flow.is_module(facts):
             return Value(Kind.MODULE, cls=name)
-        return Value(Kind.OBJECT, cls=name) if self._is_plain(facts) else UNKNOWN
+        return Value(Kind.OBJECT, cls=name) if flow._is_plain(facts) else UNKNOWN
+
+    def _class(self, name: str) -> tuple[Flow, ClassFacts] | None:
+        """The class of the project that has this full name, and the file that it is in."""
+        facts = self.index.classes.get(name)
+        if facts is not None:
+            return self, facts
+        there = self.elsewhere(name)
+        if there is None:
+            return None
+        flow, name = there
+        found = flow.index.classes.get(name)
+        if found is not None:
+            return flow, found
+        bound = flow.index.bindings.get(name, ())
+        return flow._class(bound[0].target) if len(bound) == 1 and bound[0].kind == "import" else None
+
+    def _base(self, base: str, facts: ClassFacts) -> tuple[Flow, ClassFacts] | None:
+        """A class of the project that `facts` derives from."""
+        found = self.index.classes.get(base)
+        there = (self, found) if found is not None else self._class(self._full(base))
+        return None if there is None or there[1] is facts else there
 
     def _is_plain(self, facts: ClassFacts, depth: int = 0) -> bool:
-        """Is the class neither a module nor a tensor for certain: are all its bases this file's, or Python's own?"""
+        """Is the class neither a module nor a tensor for certain: are all its bases the project's, or Python's own?"""
         if {"cuda", "to"} & facts.methods:
             return True
         for base in facts.bases:
-            inner = self.index.classes.get(base)
-            if inner is not None and inner is not facts and depth < 5:
-                if not self._is_plain(inner, depth + 1):
+            there = self._base(base, facts)
+            if there is not None and depth < 5:
+                if not there[0]._is_plain(there[1], depth + 1):
                     return False
                 continue
             head = self._full(base).partition(".")[0]
@@ -1001,14 +1031,13 @@ class Flow:
         return ".".join(filter(None, [self.index.aliases.get(head, head), rest]))
 
     def is_module(self, facts: ClassFacts, depth: int = 0) -> bool:
-        """Is the class an nn.Module, as far as this file tells, that doesn't bring its own `cuda` or `to`?"""
+        """Is the class an nn.Module, as far as the project tells, that doesn't bring its own `cuda` or `to`?"""
         if {"cuda", "to"} & facts.methods or depth > 5:
             return False
         for base in facts.bases:
-            full = self._full(base)
-            if known_results.is_module_base(full):
+            if known_results.is_module_base(self._full(base)):
                 return True
-            inner = self.index.classes.get(base)
-            if inner is not None and inner is not facts and self.is_module(inner, depth + 1):
+            there = self._base(base, facts)
+            if there is not None and there[0].is_module(there[1], depth + 1):
                 return True
         return False

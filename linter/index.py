@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
@@ -38,6 +39,9 @@ from uncuda.bindings import (
 )
 from uncuda.source import Lines
 from uncuda.walk import walk
+
+if TYPE_CHECKING:
+    from uncuda.neighbours import Neighbours
 
 _USE = re.compile(r"\.(\w+)(\(?)")
 _IN_NAME = re.compile(r"[\w.]")
@@ -99,6 +103,8 @@ class FileIndex:
     """Top-level functions with decorators."""
     exits: list[tuple[int, Test]] = field(default_factory=list)
     """Conditions that hold, or don't, after the top-level statement of that order: `if not x: exit()`, `assert x`."""
+    neighbours: Neighbours | None = field(default=None, repr=False, compare=False)
+    """The project's other modules; None where nothing but the file counts."""
     _found: dict[re.Pattern[str], bool] = field(default_factory=dict, repr=False, compare=False)
     _uses: dict[str, set[tuple[str, bool]]] = field(default_factory=dict, repr=False, compare=False)
 
