@@ -49,18 +49,18 @@ def _named(node: cst.CSTNode) -> Iterator[str]:
 
 
 def _names_cuda(node: cst.CSTNode) -> bool:
-    """Is a device compared with CUDA in `node`: by its text, or by is_cuda?"""
+    """Is a device compared with CUDA in `node`, by its text or by is_cuda, or is torch.cuda asked?"""
     for item in walk(node):
         if isinstance(item, cst.SimpleString) and (string_value(item) or "").partition(":")[0] == "cuda":
             return True
-        if isinstance(item, cst.Attribute) and item.attr.value == "is_cuda":
+        if isinstance(item, cst.Attribute) and item.attr.value in ("is_cuda", "cuda"):
             return True
     return False
 
 
 def own_branches(path: list[cst.CSTNode]) -> tuple[frozenset[Target], bool]:
     """The targets that have a branch of their own in the `if` chains around the last node of `path`; and whether that
-    is in the branch for CUDA devices of a chain that has one for another accelerator than a Mac's."""
+    is in the branch for CUDA devices of a chain that has one for another accelerator."""
     targets: set[Target] = set()
     cuda_side = False
     for depth in range(len(path) - 1, -1, -1):
@@ -74,7 +74,7 @@ def own_branches(path: list[cst.CSTNode]) -> tuple[frozenset[Target], bool]:
             n for item in _chain(above, path[:depth]) if item.body is not here for n in _named(item.test)
         }
         targets |= {_TARGETS[name] for name in named if name in _TARGETS}
-        if named - {"mps"} and here is above.body and _names_cuda(above.test):
+        if named and here is above.body and _names_cuda(above.test):
             cuda_side = True
     return frozenset(targets), cuda_side
 

@@ -10,6 +10,7 @@ import libcst as cst
 from uncuda.bindings import names_read
 from uncuda.context import Context
 from uncuda.findings import Outcome
+from uncuda.flow import argument
 from uncuda.walk import children, is_text_statement, walk
 
 _WORDS = re.compile(
@@ -17,13 +18,18 @@ _WORDS = re.compile(
 )
 _KERNELS = re.compile(r"(?:\A|\.)\w*(?:_ext|_extension|_kernels?|\b_C)(?:\.|\Z)")
 """Modules that are built for CUDA, as their names tell."""
+NAMES_GPU = re.compile(
+    r"^[ \t]*(?:import|from)[ \t]+(?:ray|lightning|pytorch_lightning|lightgbm|xgboost|catboost)\b", re.M
+)
+"""Imports of packages that take "gpu" for a name: to none of them it is every accelerator."""
+_GPU = re.compile(r"[bru]*['\"]+gpu['\"]+\Z", re.I)
 # Among these are flags that do no harm on any device: a guard around them needs no second look.
 _BACKENDS = ("torch.backends.cudnn.", "torch.backends.cuda.")
 
 
 def mentions_cuda(nodes: Iterable[cst.CSTNode], ctx: Context, ignore: Iterable[str] = ()) -> bool:
-    """Is there a name, attribute, or string in `nodes` that is about CUDA, or a call of a function or class of
-    this file that is? `ignore`: names that don't count."""
+    """Is there a name, attribute, or string in `nodes` that is about CUDA, a call of a function or class of this file
+    that is, or a checkpoint read back to the devices that it was saved from? `ignore`: names that don't count."""
     skipped = frozenset(ignore)
     for top in nodes:
         stack = [top]
@@ -43,7 +49,21 @@ def mentions_cuda(nodes: Iterable[cst.CSTNode], ctx: Context, ignore: Iterable[s
                     node, top
                 ):
                     return True
+                if _GPU.match(node.value) and ctx.index.has(NAMES_GPU):
+                    return True
+            elif isinstance(node, cst.Call) and reads_back(node, ctx):
+                return True
     return False
+
+
+def reads_back(node: cst.Call, ctx: Context) -> bool:
+    """Is this `torch.load` of tensors to the devices that they were saved from, CUDA's more often than not?"""
+    if ctx.qualified(node.func) != "torch.load":
+        return False
+    given = argument(node, "map_location", 1)
+    return not any(a.star for a in node.args) and (
+        given is None or (isinstance(given.value, cst.Name) and given.value.value == "None")
+    )
 
 
 def _does_no_harm(node: cst.Attribute, ctx: Context) -> bool:

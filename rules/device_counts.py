@@ -9,13 +9,16 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.fixes.styles import ACCELERATOR_FLOOR
-from uncuda.portable import mentions_cuda, uses_own_module
+from uncuda.flow import string_value
+from uncuda.portable import NAMES_GPU, mentions_cuda, uses_own_module
 from uncuda.rules._calls import cuda_function, is_read, is_shown
 from uncuda.rules.base import Applicability, Bad, Good, Rule
+from uncuda.rules.selection import BUILDS
 from uncuda.walk import walk
 
 _NAMES = frozenset({"device_count"})
 _DATA_PARALLEL = frozenset({"DataParallel", "data_parallel"})
+_GPU = re.compile(r"(?:\A|_)gpus?(?:_|\Z)", re.I)
 _USES_DATA_PARALLEL = re.compile(r"\b(?:DataParallel|data_parallel)\(")
 
 
@@ -46,6 +49,17 @@ class CudaDeviceCount(Rule):
         "DataParallel: torch._C._scatter is part of CUDA and ROCm builds only",
     )
     bad = (
+        Bad(
+            "import ray\nimport torch\n\nray.init(num_cpus=2, num_gpus=torch.cuda.device_count())\n",
+            None,
+            id="ray",
+        ),
+        Bad(
+            "import torch\nfrom ray import tune\n\n\ndef ask(options):\n"
+            "    options.gpus = min(1, torch.cuda.device_count())\n    return tune.run(f, resources=options)\n",
+            None,
+            id="ray-options",
+        ),
         Bad(
             "import torch\n\nn = torch.cuda.device_count()\n",
             "import torch\n\nn = torch.accelerator.device_count()\n",
@@ -137,6 +151,8 @@ class CudaDeviceCount(Rule):
     )
     good = (
         Good("import torch\n\nn = torch.accelerator.device_count()\n", "portable already"),
+        Good("import ray\n\nray.init(num_cpus=2)  # device_count of cuda\n"),
+        Good("from ray import tune\n\ntune.run(f, resources={'gpu': 1})  # no device_count of cuda\n"),
         Good("import torch\n\nn = torch.xpu.device_count()\n", "another vendor's"),
         Good(
             "import torch\n\nif torch.accelerator.device_count() > 1:\n    m = spread(m)\n",
@@ -188,7 +204,11 @@ class CudaDeviceCount(Rule):
 
     def _fix(self, fix: FixBuilder, node: cst.BaseExpression, name: cst.BaseExpression, ctx: Context) -> None:
         fix.needs(ACCELERATOR_FLOOR)
+        if ctx.index.has(BUILDS):
+            raise CannotFix("the count may decide over what is built with nvcc")
         if not is_shown(ctx):
+            if ctx.index.has(NAMES_GPU) and _is_for_gpus(ctx):
+                raise CannotFix('to what takes the count, a "GPU" isn\'t every accelerator')
             _look_behind(fix, node, ctx)
             if ctx.index.has(_USES_DATA_PARALLEL):
                 fix.unsafe()
@@ -231,6 +251,24 @@ def _look_behind(fix: FixBuilder, node: cst.BaseExpression, ctx: Context) -> Non
                 return
             case _:
                 pass
+
+
+def _is_for_gpus(ctx: Context) -> bool:
+    """Does the count go to an argument, entry or attribute whose name says GPU?"""
+    for above in reversed(ctx.ancestors):
+        match above:
+            case cst.Arg(keyword=cst.Name(name)):
+                return _GPU.search(name) is not None
+            case cst.DictElement(key=key):
+                return _GPU.search(string_value(key) or "") is not None
+            case cst.Assign(targets=targets):
+                ends = (t.target.attr.value for t in targets if isinstance(t.target, cst.Attribute))
+                return any(_GPU.search(name) for name in ends)
+            case cst.BaseSmallStatement() | cst.BaseCompoundStatement():
+                return False
+            case _:
+                pass
+    return False
 
 
 def _is_data_parallel(node: cst.CSTNode) -> bool:

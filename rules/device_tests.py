@@ -11,6 +11,7 @@ from uncuda.context import Context
 from uncuda.findings import Category
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.flow import Kind, Value, Which, argument, device_text, string_value
+from uncuda.guards import leaves
 from uncuda.others import handles_others, names_others
 from uncuda.portable import mentions_cuda
 from uncuda.rules._calls import last_word
@@ -117,6 +118,17 @@ class CudaDeviceComparison(Rule):
             None,
             id="kernel",
         ),
+        Bad(
+            "import torch\n\n\ndef is_new(device: torch.device):\n    if device.type != 'cuda' or DISABLED:\n"
+            "        return False\n    return torch.cuda.get_device_capability(device) > (8, 0)\n",
+            None,
+            id="left-before-ties",
+        ),
+        Bad(
+            "import engine\n\n\ndef load(device):\n    return engine.Model(quick=device == 'cuda')\n",
+            None,
+            id="no-torch",
+        ),
         Bad("def f(x):\n    return x.device.type in ('cuda', 'xpu')\n", None, id="others-too"),
         Bad(
             "def f(d):\n    if d.type == 'npu':\n        return 1\n    elif d.type == 'cuda':\n        return 2\n    return 3\n",
@@ -141,6 +153,10 @@ class CudaDeviceComparison(Rule):
         Good("x = device.type == 'cpu'\n"),
         Good("x = device.type not in ('cpu', 'meta')\n", "portable already"),
         Good("x = layer.type == 'cudnn'\n", "not a device"),
+        Good("x = solver == 'cuda'\n", "not a device"),
+        Good("x = device.type == 'meta'\n"),
+        Good("import torch\n\n\ndef f(device):\n    if device.type == 'cpu':\n        return None\n"
+             "    return torch.accelerator.device_count()  # cuda or other\n"),
         Good("x = backend == 'cuda'\n", "not a device"),
         Good("x = 'cuda' in requirements\n", "prose"),
         Good("x = name.startswith('cuda')\n", "a file, perhaps"),
@@ -231,6 +247,8 @@ class CudaDeviceComparison(Rule):
             _ask_type(fix, node, fix.code(kind[0]) + kind[1], negated)
             return
         fix.needs((2, 6))
+        if "torch" not in ctx.index.text:
+            raise CannotFix("it may be another library's device")
         spelling = fix.spelling()
         current = f"{spelling.torch}.accelerator.current_accelerator()"
         new = _portable_literal(fix, literal, current)
@@ -395,6 +413,8 @@ def refuse_kernels(node: cst.CSTNode, ctx: Context) -> None:
                 raise CannotFix("the block holds ties to CUDA")
             if _raises(above.body):
                 _refuse_kernel_file(ctx)
+            if mentions_cuda(_behind(above, path[depth - 1] if depth else None), ctx):
+                raise CannotFix("what follows, where it is on CUDA, holds ties to CUDA")
             return
         elif isinstance(above, cst.Assert):
             _refuse_kernel_file(ctx)
@@ -403,6 +423,14 @@ def refuse_kernels(node: cst.CSTNode, ctx: Context) -> None:
             if ctx.index.has(_KERNELS):
                 raise CannotFix("the file brings CUDA kernels")
             return
+
+
+def _behind(node: cst.If, suite: cst.CSTNode | None) -> list[cst.CSTNode]:
+    """The statements behind an `if` that leaves, which only run where it isn't taken."""
+    if not leaves(node.body) or not isinstance(suite, cst.IndentedBlock):
+        return []
+    at = next((i for i, stmt in enumerate(suite.body) if stmt is node), None)
+    return [] if at is None else list(suite.body[at + 1 :])
 
 
 def _operands(node: cst.BaseExpression) -> list[cst.BaseExpression]:
@@ -503,14 +531,30 @@ class IsCuda(Rule):
             count=2,
             id="two",
         ),
+        Bad(
+            "import torch\n\n\ndef check(x):\n    if not x.is_cuda:\n"
+            "        raise TypeError(f'on CUDA only, not {x.is_cuda=}')\n    return x\n",
+            None,
+            count=2,
+            id="told",
+        ),
+        Bad(
+            "import torch\n\n\ndef is_new(x: torch.Tensor):\n    if not x.is_cuda:\n        return False\n"
+            "    return torch.cuda.get_device_capability(x.device) > (8, 0)\n",
+            None,
+            id="left-before-ties",
+        ),
     )
     good = (
+        Good("import torch\n\n\ndef f(x):\n    return torch.linalg.svd(x, driver='gesvd' if x.is_cuda else None)\n",
+             "torch.linalg takes drivers on CUDA alone"),
         Good("if platform.is_cuda():\n    x = 1\n", "a method of something else"),
         Good("class A:\n    def __init__(self):\n        self.is_cuda = False\n\n    def f(self):\n        return self.is_cuda\n"),
         Good("is_cuda = True\nif is_cuda:\n    x = 1\n", "a variable"),
         Good("def f(x, is_cuda=False):\n    return g(x, is_cuda=is_cuda)\n", "a parameter"),
         Good('x = {"is_cuda": 1}\n# x.is_cuda\n', "a key, a comment"),
         Good('print("x.is_cuda")\n', "prose"),
+        Good("import torch\n\n\ndef f(x):\n    return x.is_meta  # not is_cuda\n"),
         Good('def f(x):\n    return x.device.type not in ("cpu", "meta")\n', "portable already"),
         Good("def f(x):\n    return x.is_cpu\n"),
         Good('import fused_ext\n\n\ndef f(x):\n    return fused_ext.relu(x) if x.is_cpu else x\n'),
@@ -530,6 +574,8 @@ class IsCuda(Rule):
                 return
             case _:
                 pass
+        if _asks_for_driver(ctx):
+            return
         if ctx.qualified(node) is not None or ctx.value(node.value).kind is Kind.OBJECT:
             return
         if dotted(node.value) == "self" and ctx.owner is not None:
@@ -549,8 +595,20 @@ class IsCuda(Rule):
     def _fix(self, fix: FixBuilder, node: cst.Attribute) -> None:
         fix.unsafe()
         refuse_kernels(node, fix.ctx)
+        if any(isinstance(above, cst.FormattedString) for above in fix.ctx.ancestors):
+            raise CannotFix("the text is about CUDA")
         if isinstance(node.value, cst.Name) and node.value.value in ("self", "cls"):
             raise CannotFix("the class may not have a device")
         if "torch" not in fix.ctx.index.text and fix.ctx.value(node.value).kind is not Kind.TENSOR:
             raise CannotFix("it may be no tensor")
         _ask_type(fix, node, f"{fix.code(node.value)}.device.type", negated=False)
+
+
+def _asks_for_driver(ctx: Context) -> bool:
+    """Is this `driver="gesvd" if x.is_cuda else None`, a choice that torch.linalg has for CUDA alone?"""
+    for above in reversed(ctx.ancestors):
+        if isinstance(above, cst.Arg) and above.keyword is not None:
+            return above.keyword.value == "driver"
+        if isinstance(above, (cst.BaseSmallStatement, cst.Call)):
+            return False
+    return False

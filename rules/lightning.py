@@ -8,6 +8,7 @@ from uncuda.context import Context
 from uncuda.fixes.builder import FixBuilder
 from uncuda.flow import string_value
 from uncuda.rules._arguments import called, imports, keyword, text_argument
+from uncuda.rules._calls import calls_of
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
 
 _TRAINERS = frozenset({"Trainer", "Fabric", "LightningCLI"})
@@ -59,12 +60,27 @@ class LightningGpu(Rule):
             count=2,
             id="both",
         ),
+        Bad(
+            "import torch\nfrom pytorch_lightning import Trainer\n\n"
+            "trainer = Trainer(accelerator='gpu' if torch.cuda.is_available() else 'cpu', devices=1)\n",
+            "from pytorch_lightning import Trainer\n\ntrainer = Trainer(accelerator='auto', devices=1)\n",
+            Applicability.UNSAFE,
+            id="gpu-or-cpu",
+        ),
+        Bad(
+            "import torch\nfrom lightning import Trainer\n\n\ndef make(fast):\n"
+            '    return Trainer(accelerator="gpu" if fast and torch.cuda.is_available() else "cpu")\n',
+            None,
+            id="gpu-on-request",
+        ),
     )
     good = (
         Good("import pytorch_lightning as pl\n\ntrainer = pl.Trainer(accelerator='auto')\n"),
         Good("import pytorch_lightning as pl\n\ntrainer = pl.Trainer(accelerator='cpu', gpus=0)\n"),
         Good("import pytorch_lightning as pl\n\ntrainer = pl.Trainer(gpus=None)\n"),
         Good("from mylib import Trainer\n\ntrainer = Trainer(accelerator='gpu', gpus=2)\n", "another Trainer"),
+        Good("from lightning import Trainer\n\nTrainer(accelerator='auto' if fast else 'cpu')\n"),
+        Good("import torch\nfrom lightning import Trainer\n\nTrainer(accelerator=choose(torch.accelerator.is_available()))\n"),
         Good("import lightning as L\n\nif accelerator == 'gpu':\n    pass\n", "a comparison"),
     )  # fmt: skip
 
@@ -85,6 +101,9 @@ class LightningGpu(Rule):
                 fix=lambda fix: _auto(fix, named.value),
                 title="Let Lightning pick the accelerator",
             )
+        chosen = keyword(node, "accelerator")
+        if chosen is not None and isinstance(chosen.value, cst.IfExp):
+            self._choice(chosen.value, ctx)
         old = keyword(node, "gpus")
         if old is not None and not _none(old.value):
             plain = isinstance(old.value, (cst.Integer, cst.UnaryOperation))
@@ -100,6 +119,23 @@ class LightningGpu(Rule):
                 title="Say accelerator and devices",
             )
 
+    def _choice(self, node: cst.IfExp, ctx: Context) -> None:
+        """`"gpu" if torch.cuda.is_available() else "cpu"`, which is what `"auto"` picks, or less."""
+        calls = calls_of("torch.cuda.is_available", node.test, ctx)
+        texts = {string_value(node.body), string_value(node.orelse)}
+        if len(calls) != 1 or not texts <= {"gpu", "cuda", "cpu", "auto"} or not texts & {"gpu", "cuda"}:
+            return
+        asks_only = node.test is calls[0] and string_value(node.orelse) == "cpu"
+        ctx.report(
+            self,
+            node,
+            "CUDA or the CPU: Lightning isn't asked for any other accelerator",
+            symbol="torch.cuda.is_available",
+            claims=(calls[0],),
+            fix=(lambda fix: _auto(fix, node, node.body)) if asks_only else None,
+            title="Let Lightning pick the accelerator",
+        )
+
 
 def _none(value: cst.BaseExpression) -> bool:
     return (isinstance(value, cst.Name) and value.value == "None") or (
@@ -107,9 +143,10 @@ def _none(value: cst.BaseExpression) -> bool:
     )
 
 
-def _auto(fix: FixBuilder, value: cst.BaseExpression) -> None:
+def _auto(fix: FixBuilder, value: cst.BaseExpression, text: cst.BaseExpression | None = None) -> None:
+    """Writes "auto", with the quotes that the text there has."""
     fix.unsafe()
-    quote = value.quote if isinstance(value, cst.SimpleString) else '"'
+    quote = getattr(text or value, "quote", '"')
     fix.replace(value, f"{quote}auto{quote}")
 
 

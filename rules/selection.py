@@ -26,6 +26,10 @@ _THERE = frozenset(
     f"torch.{home}.{asks}" for home in ("cuda", "accelerator") for asks in ("is_available", "device_count")
 )
 _ABOUT_CUDA = re.compile(r"cuda|nvidia", re.I)
+BUILDS = re.compile(
+    r"\bcpp_extension\b|\bnvcc\b|^[ \t]*(?:import|from)[ \t]+(?:setuptools|distutils)\b", re.M
+)
+"""A file that builds extensions."""
 _FACT = re.compile(r"cuda_?(?:is_)?(?:un)?avail", re.I)
 _ROCM = re.compile(r"(?<![a-z])(?:hip|rocm)", re.I)
 _WISH = re.compile(r"(?:no|not|use|with|without|disable|enable|force|allow|want)?_?cuda\Z", re.I)
@@ -703,6 +707,34 @@ class CudaAvailable(Rule):
             id="not-on-a-mac",
         ),
         Bad("import torch\n\nif torch.cuda.is_available():\n    go()\n", None, floor=(2, 5), id="floor"),
+        Bad(
+            "import torch\n\n\ndef read(path):\n    if torch.cuda.is_available():\n        return torch.load(path)\n"
+            "    return torch.load(path, map_location='cpu')\n",
+            None,
+            id="read-back-to-cuda",
+        ),
+        Bad(
+            "import torch\n\n\ndef read(path):\n"
+            "    return torch.load(path, map_location=None if torch.cuda.is_available() else 'cpu')\n",
+            None,
+            id="map-location",
+        ),
+        Bad(
+            "import torch\n\nREPORT = 'CUDA: {}, threads: {}'\nprint(REPORT.format(torch.cuda.is_available(), 2))\n",
+            None,
+            id="template",
+        ),
+        Bad(
+            "import torch\nfrom setuptools import setup\n\nwith_kernels = torch.cuda.is_available()\nsetup(name='ops')\n",
+            None,
+            id="build-script",
+        ),
+        Bad(
+            "import pytorch_lightning as pl\nimport torch\n\n\ndef options(given):\n    if torch.cuda.is_available():\n"
+            "        given['accelerator'] = 'gpu'\n    return given\n",
+            None,
+            id="lightnings-name",
+        ),
     )
     good = (
         Good("flags.enabled = cuda.is_available()\n", "not torch's"),
@@ -731,6 +763,11 @@ class CudaAvailable(Rule):
         Good("import torch\n\nwith torch.autograd.profiler.emit_nvtx(enabled=torch.cuda.is_available()):\n    x = 1\n"),
         Good("def f(torch):\n    return torch.cuda.is_available()\n", "torch is a parameter here"),
         Good("def f(args):\n    return args.cuda and not args.no_cuda\n", "wishes alone"),
+        Good("import torch\n\n\ndef f(path):\n    return torch.load(path, map_location='cpu')  # cuda or not\n"),
+        Good("import torch\n\n\ndef f(path, where):\n    return torch.load(path, map_location=where)  # not cuda\n"),
+        Good("from setuptools import setup\n\nsetup(name='ops')  # cuda\n"),
+        Good("REPORT = 'CUDA: {}'\nprint(REPORT.format(True))\n"),
+        Good("def f(given):\n    given['accelerator'] = 'auto'  # cuda\n    return given\n"),
         Good("def f(flash):\n    if not torch.accelerator.is_available() or not flash:\n        return cuda()\n", "portable"),
     )  # fmt: skip
 
@@ -765,6 +802,8 @@ class CudaAvailable(Rule):
         )
 
     def _fix(self, fix: FixBuilder, node: cst.Call, ctx: Context, shown: bool) -> None:
+        if ctx.index.has(BUILDS):
+            raise CannotFix("the answer may decide over what is built with nvcc")
         new = fix.is_available()
         if shown:
             if _says_cuda(ctx):
@@ -800,21 +839,24 @@ class CudaAvailable(Rule):
         return isinstance(arg, cst.Arg) and arg.keyword is not None and arg.keyword.value == "pin_memory"
 
     def _only_shown(self, ctx: Context) -> bool:
-        """Printed or logged, or the value of an entry whose key is about CUDA."""
+        """Printed, logged or written into a text, or the value of an entry whose key is about CUDA."""
+        text = False
         for above in reversed(ctx.ancestors):
             if isinstance(above, cst.DictElement):
-                return bool(_ABOUT_CUDA.search(string_value(above.key) or ""))
+                return text or bool(_ABOUT_CUDA.search(string_value(above.key) or ""))
             if isinstance(above, (cst.Arg, cst.FormattedStringExpression, cst.FormattedString)):
                 if isinstance(above, cst.Arg) and above.keyword is not None:
-                    return False
+                    return text
+                text = text or isinstance(above, cst.FormattedString)
                 continue
             if isinstance(above, cst.Call):
                 if last_word(above.func) in ("str", "format"):
+                    text = text or last_word(above.func) == "format"
                     continue
-                return bool(_SHOWS.search(last_word(above.func)))
+                return text or bool(_SHOWS.search(last_word(above.func)))
             if not isinstance(above, cst.BinaryOperation):
-                return False
-        return False
+                return text
+        return text
 
     def _guards_portable(self, node: cst.Call, ctx: Context) -> bool:
         """Is the question the condition of a block, and is all in the block portable?"""
@@ -841,6 +883,12 @@ class CudaAvailable(Rule):
             if isinstance(above, cst.IfExp) and below is above.test:
                 if mentions_cuda([above.body, above.orelse], ctx):
                     raise CannotFix("the expression holds other ties")
+                arg = path[depth - 1] if depth else None
+                if isinstance(arg, cst.Arg) and arg.keyword is not None:
+                    if arg.keyword.value == "map_location":
+                        raise CannotFix(
+                            "without a place to put them, tensors saved from CUDA are read back to it"
+                        )
                 return False
             if isinstance(above, cst.Assign) and any(
                 _FACT.search(last_word(t.target)) for t in above.targets
@@ -884,8 +932,11 @@ def _text_about_cuda(node: cst.CSTNode) -> bool:
 
 
 def _says_cuda(ctx: Context) -> bool:
-    """Does the call or entry that shows the answer say CUDA?"""
+    """Does the call or entry that shows the answer say CUDA, or a text from elsewhere that it is put into?"""
     for above in reversed(ctx.ancestors):
+        if isinstance(above, cst.Call) and last_word(above.func) == "format":
+            if isinstance(above.func, cst.Attribute) and string_value(above.func.value) is None:
+                return True
         if isinstance(above, (cst.BaseSmallStatement, cst.DictElement)):
             return _text_about_cuda(above)
     return False
