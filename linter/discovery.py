@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from uncuda.around.kinds import is_around
 from uncuda.gitignore import NAME as GITIGNORE
 from uncuda.gitignore import NOTHING, Ignored, ignored_above, of_repository
+from uncuda.own_names import is_package
 from uncuda.patterns import Glob, is_plain, matches
 from uncuda.results import Problem, ProblemKind
 from uncuda.settings import FILE_NAMES, Settings, SettingsTree
 
 _SETTINGS_FILES = frozenset(FILE_NAMES)
-_OUTPUT = frozenset({"build", "dist"})
+OUTPUT = frozenset({"build", "dist"})
 """Names left out by default that a package may have as well: then it is code, and searched."""
 
 
@@ -106,21 +107,75 @@ def excluded(path: str, settings: Settings, *, directory: bool = False) -> bool:
     return sieve.leaves_out(os.path.basename(path), path, directory)
 
 
-def takes(path: str, settings: Settings) -> bool:
-    """Would a search of a directory take a file at the absolute `path`, if there were one?"""
-    return _Filter(settings).includes(os.path.basename(path), path) and not excluded(path, settings)
+class Search:
+    """What a search of the directory `root` would take, told of paths at which there may be nothing. `is_file` tells
+    what there is of packages."""
+
+    def __init__(
+        self, root: str, tree: SettingsTree, is_file: Callable[[str], bool] = os.path.isfile
+    ) -> None:
+        self._is_file = is_file
+        self._root = root
+        self._tree = tree
+        settings = tree.for_directory(root)
+        ignored = ignored_above(root) if settings.respect_gitignore else NOTHING
+        self._known: dict[str, tuple[Settings, Ignored] | None] = {root: (settings, ignored.below(root))}
+        self._filters: dict[int, _Filter] = {}
+
+    def takes(self, path: str) -> Found | None:
+        """The file at the absolute `path` below the root, if a search would take it. Raises SettingsError."""
+        directory, name = os.path.split(path)
+        inside = self._inside(directory)
+        if inside is None:
+            return None
+        settings, ignored = inside
+        sieve = self._filter(settings)
+        if not sieve.includes(name, path) or self._hides(name, path, sieve, ignored, directory=False):
+            return None
+        return Found(path, settings)
+
+    def _inside(self, directory: str) -> tuple[Settings, Ignored] | None:
+        """What counts for the entries of a directory; None for one that isn't searched."""
+        if directory not in self._known:
+            above, name = os.path.split(directory)
+            outer = self._inside(above)
+            if outer is None or self._hides(
+                name, directory, self._filter(outer[0]), outer[1], directory=True
+            ):
+                self._known[directory] = None
+            else:
+                self._known[directory] = self._tree.for_directory(directory), outer[1].below(directory)
+        return self._known[directory]
+
+    def _hides(self, name: str, path: str, sieve: _Filter, ignored: Ignored, *, directory: bool) -> bool:
+        if sieve.leaves_out(name, path, directory):
+            return True
+        return sieve.gitignore and ignored.hides(path, directory)
+
+    def _filter(self, settings: Settings) -> _Filter:
+        if id(settings) not in self._filters:
+            self._filters[id(settings)] = _Filter(settings, self._root, is_file=self._is_file)
+        return self._filters[id(settings)]
 
 
 class _Filter:
     """The patterns of one settings object, sorted for quick answers. What matches `root` itself is lifted:
     whoever names a directory wants what is in it."""
 
-    def __init__(self, settings: Settings, root: str = "", *, prose: bool = False) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        root: str = "",
+        *,
+        prose: bool = False,
+        is_file: Callable[[str], bool] = os.path.isfile,
+    ) -> None:
+        self._is_file = is_file
         self._around = settings.around_code
         self._prose = prose
         globs = [*settings.exclude, *settings.extend_exclude]
         self.names = frozenset(g.pattern for g in globs if is_plain(g.pattern))
-        self._spared = _OUTPUT if settings.exclude == Settings().exclude else frozenset()
+        self._spared = OUTPUT if settings.exclude == Settings().exclude else frozenset()
         self.globs = [g for g in globs if g.pattern not in self.names and not (root and _is_about(g, root))]
         self.endings, self.include = _split_include(settings.include)
         self.gitignore = settings.respect_gitignore
@@ -131,7 +186,7 @@ class _Filter:
         return any(g.matches(path, directory=directory) for g in self.globs)
 
     def leaves_out_name(self, name: str, path: str) -> bool:
-        return name in self.names and not (name in self._spared and _is_package(path))
+        return name in self.names and not (name in self._spared and is_package(path, self._is_file))
 
     def includes(self, name: str, path: str) -> bool:
         if name.endswith(self.endings) or any(_matches_include(g, name, path) for g in self.include):
@@ -142,10 +197,6 @@ class _Filter:
 def _is_about(glob: Glob, root: str) -> bool:
     """Does a pattern leave out the directory `root`, or all that is in it?"""
     return glob.matches(root, directory=True) or glob.matches(os.path.join(root, "a name"), directory=True)
-
-
-def _is_package(path: str) -> bool:
-    return os.path.isfile(os.path.join(path, "__init__.py"))
 
 
 def _split_include(globs: Sequence[Glob]) -> tuple[tuple[str, ...], list[Glob]]:

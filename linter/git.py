@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 # Settings by which a repository could make git start a program, or wait for a person.
@@ -13,6 +14,8 @@ _QUIET = (
     "-c", "protocol.allow=never", "-c", "log.showSignature=false",
 )  # fmt: skip
 TIMEOUT = 60
+_REGULAR = b"100"
+"""The modes of regular files begin like this; links and submodules have others."""
 
 
 class GitError(Exception):
@@ -87,13 +90,50 @@ class Repository:
             lines = self.run("log", *words, self.commit(first)).split("\n")
         return [(name, int(time)) for name, _, time in (line.partition(" ") for line in lines if line)]
 
-    def files(self, commit: str) -> Iterator[tuple[str, str]]:
-        """(path from the top of the repository, blob) of every regular file of a commit."""
+    def files(self, commit: str) -> dict[str, str]:
+        """The blob of every regular file of a commit, by its path from the top of the repository."""
         listed = self._bytes(["ls-tree", "-r", "-z", "--full-tree", commit])
+        found: dict[str, str] = {}
         for entry in listed.split(b"\0"):
             head, tab, path = entry.partition(b"\t")
-            if tab and head.startswith(b"100"):
-                yield path.decode("utf-8", "surrogateescape"), head.split()[2].decode()
+            if tab and head.startswith(_REGULAR):
+                found[_text(path)] = head.split()[2].decode()
+        return found
+
+    def changes(self, commits: Sequence[str]) -> Iterator[dict[str, str | None]]:
+        """What each commit has that the one before it in the list hasn't: blobs by path, None for what is no regular
+        file any more. Of the first commit: all that it has."""
+        if not commits:
+            return
+        yield {**self.files(commits[0])}
+        # What comes behind a commit is taken for its parents, whatever those are.
+        pairs = "".join(f"{new} {old}\n" for old, new in pairwise(commits))
+        told = self._bytes(["diff-tree", "--stdin", "-r", "-z", "--raw", "--no-renames"], pairs.encode())
+        found: dict[str, dict[str, str | None]] = {commit: {} for commit in commits[1:]}
+        changed: dict[str, str | None] = {}
+        parts = iter(told.split(b"\0"))
+        for part in parts:
+            if part.startswith(b":"):
+                _, mode, _, blob, _ = part.split()
+                changed[_text(next(parts))] = blob.decode() if mode.startswith(_REGULAR) else None
+            elif part:
+                changed = found[part.strip().decode()]
+        yield from found.values()
+
+    def sizes(self, names: Iterable[str]) -> dict[str, int]:
+        """The bytes that the contents of objects have. Raises GitError, also where one is missing."""
+        wanted = dict.fromkeys(names)
+        try:
+            answer = self._bytes(["cat-file", "--batch-check"], "".join(f"{n}\n" for n in wanted).encode())
+        except GitError as error:
+            if "promisor" not in str(error):
+                raise
+            answer = b""  # git would have to fetch them
+        heads = (line.split() for line in answer.decode().splitlines())
+        sizes = {head[0]: int(head[2]) for head in heads if len(head) == 3}
+        if len(sizes) < len(wanted):
+            raise GitError("this clone lacks contents of past commits: fetch them, or clone without --filter")
+        return sizes
 
     def blobs(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """The content of objects; what is missing is left out."""
@@ -121,3 +161,7 @@ class Repository:
             return self._bytes(["cat-file", "blob", f"{commit}:{inside}"])
         except GitError:
             return None
+
+
+def _text(path: bytes) -> str:
+    return path.decode("utf-8", "surrogateescape")

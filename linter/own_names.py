@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 
 ROOT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 """Files that show where a project begins."""
+PACKAGE_FILE = "__init__.py"
 _HIGHEST = 12
 
 
@@ -18,14 +19,21 @@ def own_names(path: str) -> frozenset[str]:
 
 @lru_cache(maxsize=4096)
 def _names(directory: str) -> frozenset[str]:
+    return names_around(directory, os.path.isfile, packages_in)
+
+
+def names_around(
+    directory: str, is_file: Callable[[str], bool], packages_in: Callable[[str], Iterable[str]]
+) -> frozenset[str]:
+    """The same for the files of a directory, of whom others than the disk know what is there."""
     names: set[str] = set()
     here = directory
-    while is_package(here):
+    while is_package(here, is_file):
         here, name = os.path.split(here)
         names = {name}
     for above in upwards(here):
-        if any(os.path.isfile(os.path.join(above, name)) for name in ROOT_FILES):
-            names |= _packages_in(above) | _packages_in(os.path.join(above, "src"))
+        if any(is_file(os.path.join(above, name)) for name in ROOT_FILES):
+            names.update(packages_in(above), packages_in(os.path.join(above, "src")))
             break
     return frozenset(names)
 
@@ -40,13 +48,14 @@ def upwards(directory: str) -> Iterator[str]:
         directory = parent
 
 
-def is_package(directory: str) -> bool:
+def is_package(directory: str, is_file: Callable[[str], bool] = os.path.isfile) -> bool:
     """Is it a package with an `__init__.py`?"""
-    return os.path.isfile(os.path.join(directory, "__init__.py"))
+    return is_file(os.path.join(directory, PACKAGE_FILE))
 
 
 @lru_cache(maxsize=256)
-def _packages_in(directory: str) -> frozenset[str]:
+def packages_in(directory: str) -> frozenset[str]:
+    """The packages that lie in a directory."""
     try:
         with os.scandir(directory) as entries:
             return frozenset(e.name for e in entries if e.name.isidentifier() and is_package(e.path))

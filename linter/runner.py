@@ -109,14 +109,34 @@ class Profile:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """What there is around a file that has a say in its findings: the packages of its own project, and whether the same
+    file for other hardware lies beside it."""
+
+    own: frozenset[str]
+    others: bool
+
+
+@dataclass(frozen=True)
 class Job:
-    """One file to deal with. `ignored` are codes switched off for it; `data` its content if it isn't on disk."""
+    """One file to deal with. `ignored` are codes switched off for it; `data` its content if it isn't on disk, `beside`
+    what was around it if the disk isn't to be asked."""
 
     path: Path
     display: str
     profile: Profile
     ignored: frozenset[str] = frozenset()
     data: bytes | None = None
+    beside: Beside | None = None
+
+    @property
+    def own(self) -> frozenset[str]:
+        """The packages of its own project: an import of them is no tie."""
+        if self.beside is not None:
+            return self.beside.own
+        from uncuda.own_names import own_names
+
+        return own_names(os.fspath(self.path))
 
     @property
     def is_python(self) -> bool:
@@ -265,12 +285,11 @@ def examine_text(text: str, job: Job, mode: Mode, trees: Trees | None = None) ->
     """
     from uncuda.engine import check_text, fix_text
     from uncuda.importers import importers_of
-    from uncuda.own_names import own_names
     from uncuda.source import Lines
     from uncuda.suppressions import silence
 
     profile = job.profile
-    options = replace(profile.options(), own=own_names(os.fspath(job.path)))
+    options = replace(profile.options(), own=job.own)
 
     def settle(text: str, findings: Sequence[Finding]) -> tuple[list[Finding], int]:
         """The findings that count, restrained, and how many were suppressed."""

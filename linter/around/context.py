@@ -29,6 +29,8 @@ class FileContext:
     text: str
     items: list[Item]
     targets: frozenset[Target] | None = None
+    others: bool | None = None
+    """Is there the same file for other hardware beside it? None: the disk is asked."""
     findings: list[Finding] = field(default_factory=list)
     claimed: set[Item] = field(default_factory=set)
 
@@ -41,7 +43,9 @@ class FileContext:
         """Is the file one of several, of which each is for other hardware?"""
         if self.kind is Kind.NATIVE:
             return False
-        return is_for_cuda(self.shown) or (bool(self.path) and has_others(self.path))
+        if is_for_cuda(self.shown):
+            return True
+        return self.others if self.others is not None else bool(self.path) and has_others(self.path)
 
     def report(
         self,

@@ -23,12 +23,14 @@ def check_file(
     shown: str | None = None,
     codes: frozenset[str] | None = None,
     targets: frozenset[Target] | None = None,
+    others: bool | None = None,
 ) -> tuple[Finding, ...]:
     """Every tie in the text of a file, in order. Never raises, whatever the text is.
 
-    `path` is where it is on disk, `shown` how a person knows it; the file itself isn't read.
+    `path` is where it is on disk, `shown` how a person knows it; the file itself isn't read. `others`: is there the
+    same file for other hardware beside it? None: the disk is asked.
     """
-    return check_items(read(text, path or shown or "", kind), text, kind, path, shown, codes, targets)
+    return check_items(read(text, path or shown or "", kind), text, kind, path, shown, codes, targets, others)
 
 
 def check_items(
@@ -39,9 +41,10 @@ def check_items(
     shown: str | None = None,
     codes: frozenset[str] | None = None,
     targets: frozenset[Target] | None = None,
+    others: bool | None = None,
 ) -> tuple[Finding, ...]:
     """Every tie among `items`, which stand in `text`."""
-    ctx = FileContext(path, path if shown is None else shown, kind, text, items, targets)
+    ctx = FileContext(path, path if shown is None else shown, kind, text, items, targets, others)
     for rule_code, visit in _whole():
         if codes is None or rule_code in codes:
             visit(ctx)

@@ -67,7 +67,13 @@ def settled(text: str, job: Job, kind: Kind) -> tuple[list[Finding], int]:
     """The findings in a text that count, and how many were silenced."""
     codes = job.profile.codes - job.ignored
     found = check_file(
-        text, kind, path=os.fspath(job.path), shown=job.display, codes=codes, targets=job.profile.targets
+        text,
+        kind,
+        path=os.fspath(job.path),
+        shown=job.display,
+        codes=codes,
+        targets=job.profile.targets,
+        others=None if job.beside is None else job.beside.others,
     )
     if kind in WITHOUT:
         return list(found), 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -69,9 +68,7 @@ def examine_notebook(data: bytes, job: Job, mode: Mode) -> Examined:
 
 
 def _options(job: Job) -> Options:
-    from uncuda.own_names import own_names
-
-    return replace(job.profile.options(), own=own_names(os.fspath(job.path)))
+    return replace(job.profile.options(), own=job.own)
 
 
 def _python(code: str, job: Job) -> Sequence[Finding]:

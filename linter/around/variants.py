@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 _PARTS = re.compile(r"[-_.\s]+")
@@ -30,10 +31,15 @@ def is_for_cuda(path: str) -> bool:
 def has_others(path: str) -> bool:
     """Is there a file beside it that is the same for other hardware: `Dockerfile.rocm` beside `Dockerfile`?"""
     folder, name = os.path.split(path)
+    return has_other(name, _names(folder))
+
+
+def has_other(name: str, names: Iterable[str]) -> bool:
+    """Is one of `names` that of the same file for other hardware?"""
     own = _rest(name)
     return any(
         other != name and any(_OTHER.match(word) for word in _words(other)) and _rest(other) == own
-        for other in _names(folder)
+        for other in names
     )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from argparse import Namespace
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from uncuda.audit.build import build
 from uncuda.audit.examples import examples, is_text
@@ -14,7 +17,12 @@ from uncuda.audit.judge import IMPORT, tie
 from uncuda.audit.model import Audit, Point, Tie
 from uncuda.audit.sources import sources
 from uncuda.findings import Target
+from uncuda.git import Repository
 from uncuda.runner import Job
+
+if TYPE_CHECKING:
+    from uncuda.audit.versions import JobOf, Known, Look
+    from uncuda.cli.plan import Gathered
 
 
 class AuditError(Exception):
@@ -27,6 +35,10 @@ def collect(arguments: Namespace) -> Audit:
     from uncuda.cli.plan import gather
     from uncuda.runner import Mode, Runner, default_workers
 
+    if arguments.history is not None and arguments.entry is not None:
+        raise AuditError(
+            "--history looks at all files of past commits, not at what --entry reaches: leave one out"
+        )
     paths = arguments.paths or ["."]
     arguments.paths = paths
     gathered = gather(arguments, None)
@@ -59,9 +71,6 @@ def collect(arguments: Namespace) -> Audit:
     targets = jobs[0].profile.targets if jobs else None
     chosen = [t for t in Target if targets is None or t in targets]
     revision, web = repository(gathered.root)
-    trend: list[Point] = []
-    if arguments.history is not None and jobs:
-        trend = _trend(arguments, gathered.root, chosen)
     ties = [
         item
         for result in results
@@ -74,9 +83,17 @@ def collect(arguments: Namespace) -> Audit:
             ],
         )
     ]
+    problems = [(r.display, r.problem.message) for r in results if r.problem is not None]
+    trend: list[Point] = []
+    if arguments.history is not None:
+        seen = {r.display for r in results if r.problem is None}
+        trend, missed = _trend(
+            arguments, gathered, chosen, _known([j for j in jobs if j.display in seen], ties)
+        )
+        problems += missed
     return build(
         ties,
-        [(r.display, r.problem.message) for r in results if r.problem is not None],
+        problems,
         suppressed=sum(r.suppressed for r in results),
         root=gathered.root,
         name=_name(gathered.root, paths),
@@ -121,25 +138,26 @@ def _loaders(ties: list[Tie], jobs: list[Job]) -> dict[str, list[str]]:
     return {shown[path]: [f"{shown[by]}:{row}" for by, row in places] for path, places in found.items()}
 
 
-def _trend(arguments: Namespace, root: Path, targets: list[Target]) -> list[Point]:
-    """The trend of what the one path of the arguments, or the current directory, holds."""
+def _trend(
+    arguments: Namespace, gathered: Gathered, targets: list[Target], known: Iterator[Known]
+) -> tuple[list[Point], list[tuple[str, str]]]:
+    """The trend of what the paths of the arguments hold, and what couldn't be looked at."""
     from uncuda.audit.history import history
     from uncuda.cli.check import progress
-    from uncuda.git import Repository
+    from uncuda.runner import default_workers
 
-    start = root / arguments.paths[0]
-    directory = start if len(arguments.paths) == 1 and start.is_dir() else root
-    repository = Repository(directory)
-    below = directory.resolve().relative_to(repository.top.resolve()).as_posix()
-    watcher = progress(total=2, quiet=arguments.quiet)
+    starts = [gathered.root / path for path in arguments.paths]
+    repository = Repository(starts[0] if starts[0].is_dir() else starts[0].parent)
+    watcher = progress(total=0, quiet=arguments.quiet)
     try:
         return history(
             repository,
             arguments.history,
-            _jobs_of(arguments, repository.top),
+            _look(arguments, repository.top, starts),
             targets,
             every_days=arguments.every,
-            below="" if below == "." else below,
+            known=known,
+            workers=arguments.jobs or default_workers(),
             progress=watcher.step if watcher else None,
         )
     finally:
@@ -147,20 +165,60 @@ def _trend(arguments: Namespace, root: Path, targets: list[Target]) -> list[Poin
             watcher.stop()
 
 
-def _jobs_of(arguments: Namespace, top: Path) -> Callable[[str], Job | None]:
-    """What makes the job of a path in the repository at `top`; none of a path that a search wouldn't take."""
+def _look(arguments: Namespace, top: Path, starts: list[Path]) -> Look:
+    """What tells of a path in the repository at `top` whether the trend is about it. Raises AuditError."""
     from uncuda.cli.plan import Profiles, settings_tree
-    from uncuda.discovery import Found, takes
+    from uncuda.discovery import Found, Search
 
     tree = settings_tree(arguments)
-    profiles = Profiles(whole_file=False)
+    profiles = Profiles(whole_file=False, prose=True)
+    directories: list[tuple[PurePosixPath, Path]] = []
+    files: dict[str, Path] = {}
+    for start in starts:
+        at = Path(os.path.abspath(start))
+        try:
+            inside = at.resolve().relative_to(top.resolve()).as_posix()
+        except ValueError:
+            raise AuditError(f"--history: {start} isn't in the repository at {top}") from None
+        if at.is_dir():
+            directories.append((PurePosixPath(inside), at))
+        else:
+            files[inside] = at
 
-    def job_of(path: str) -> Job | None:
-        at = str(top / path)
-        settings = tree.for_file(at)
-        return profiles.job(Found(at, settings), tree.cwd) if takes(at, settings) else None
+    def look(is_file: Callable[[str], bool]) -> JobOf:
+        searches = [(inside, at, Search(str(at), tree, is_file)) for inside, at in directories]
 
-    return job_of
+        def found(path: str) -> Found | None:
+            if path in files:
+                return Found(str(files[path]), tree.for_file(files[path]))
+            pure = PurePosixPath(path)
+            within = (
+                s.takes(str(at / pure.relative_to(i))) for i, at, s in searches if pure.is_relative_to(i)
+            )
+            return next((item for item in within if item is not None), None)
+
+        def job_of(path: str) -> Job | None:
+            item = found(path)
+            job = profiles.job(item, tree.cwd) if item is not None else None
+            return None if job is None or is_text(job) else job
+
+        return job_of
+
+    return look
+
+
+def _known(jobs: Sequence[Job], ties: Sequence[Tie]) -> Iterator[Known]:
+    """The files of today, with what was found in them."""
+    from uncuda.audit.versions import Known
+
+    by_path: dict[str, list[Tie]] = defaultdict(list)
+    for item in ties:
+        by_path[item.path].append(item)
+    for job in jobs:
+        try:
+            yield Known(job, job.path.read_bytes(), by_path[job.display.replace("\\", "/")])
+        except OSError:
+            continue
 
 
 def _name(root: Path, paths: list[str]) -> str:

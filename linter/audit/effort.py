@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from uncuda.audit.model import Days, Remedy, Tie
 
@@ -58,6 +59,68 @@ def _points(tie: Tie, bears: bool) -> float:
     if tie.remedy in _BY_PEOPLE:
         return tie.placed.finding.effort * (1.0 if bears else REPEAT)
     return {Remedy.SAFE: REVIEW, Remedy.UNSAFE: UNSAFE}.get(tie.remedy, 0.0)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """The ties of some file, as far as sums of many files need them."""
+
+    ties: int = 0
+    hurting: int = 0
+    safe: int = 0
+    unsafe: int = 0
+    by_people: tuple[tuple[str, int], ...] = ()
+    """Symbol and points of the rule, for each tie that a person has to undo."""
+
+
+NO_TIES = Tally()
+
+
+def tally(ties: Sequence[Tie], hurting: int) -> Tally:
+    """The tally of some ties."""
+    return Tally(
+        len(ties),
+        hurting,
+        sum(t.remedy is Remedy.SAFE for t in ties),
+        sum(t.remedy is Remedy.UNSAFE for t in ties),
+        tuple((t.symbol, t.placed.finding.effort) for t in ties if t.remedy in _BY_PEOPLE),
+    )
+
+
+class Ledger:
+    """Sums over the tallies of many files, of which some come and others go."""
+
+    def __init__(self) -> None:
+        self.ties = 0
+        self.hurting = 0
+        self._safe = 0
+        self._unsafe = 0
+        self._efforts: dict[str, Counter[int]] = defaultdict(Counter)
+
+    def add(self, found: Tally, sign: int = 1) -> None:
+        """Takes a tally in; or out again, with a `sign` of -1."""
+        self.ties += sign * found.ties
+        self.hurting += sign * found.hurting
+        self._safe += sign * found.safe
+        self._unsafe += sign * found.unsafe
+        for symbol, effort in found.by_people:
+            self._efforts[symbol][effort] += sign
+
+    @property
+    def points(self) -> float:
+        """The points of all ties, as `points_of` counts them."""
+        total = self._safe * REVIEW + self._unsafe * UNSAFE
+        for efforts in self._efforts.values():
+            left = [(effort, number) for effort, number in efforts.items() if number]
+            if left:
+                dearest = max(left)[0]
+                total += dearest + REPEAT * (sum(e * n for e, n in left) - dearest)
+        return total
+
+    @property
+    def is_done(self) -> bool:
+        """Is there nothing left to do?"""
+        return not (self._safe or self._unsafe or any(any(e.values()) for e in self._efforts.values()))
 
 
 def days(points: float) -> Days:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import PurePosixPath
+from collections.abc import Callable, Iterable, Sequence
 
-from uncuda.audit.effort import VERIFY, points_of
-from uncuda.audit.judge import HURTS, tie
-from uncuda.audit.model import Point, Remedy, Tie
+from uncuda.audit.effort import NO_TIES, VERIFY, Ledger
+from uncuda.audit.model import Point
+from uncuda.audit.versions import Known, Look, Versions, tallies, tally_of
 from uncuda.findings import Target
 from uncuda.git import Repository
-from uncuda.runner import Job, Mode, examine
-from uncuda.trees import Trees
 
 MOST = 240
 """So many commits are looked at, at most, evenly spread."""
-TOGETHER = 20
-"""The contents that so many commits bring are asked of git at once."""
 
 
 def spread(commits: Sequence[tuple[str, int]], every_days: float | None) -> list[tuple[str, int]]:
@@ -42,68 +37,40 @@ def spread(commits: Sequence[tuple[str, int]], every_days: float | None) -> list
 def history(
     repository: Repository,
     span: str,
-    job_of: Callable[[str], Job | None],
+    look: Look,
     targets: Sequence[Target],
     *,
     every_days: float | None = None,
-    below: str = "",
+    known: Iterable[Known] = (),
+    workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
-) -> list[Point]:
-    """The trend over `A..B` (or up to `B`), oldest first. Raises GitError.
+) -> tuple[list[Point], list[tuple[str, str]]]:
+    """The trend over `A..B` (or up to `B`), oldest first, and what couldn't be looked at. Raises GitError.
 
-    `job_of` gives the job of a path, under the settings of today; None for one that isn't looked at. `below`: only
-    files in this directory of the repository. A file that didn't change between two commits is checked once.
+    `look` tells which files are looked at, under the settings of today. A content is checked once, whatever the number of commits that have it, and not again if it is `known`.
     """
-    chosen = spread(repository.commits(span), every_days)
-    jobs: dict[str, Job | None] = {}
-    known: dict[tuple[str, str], tuple[Tie, ...]] = {}
-    # A commit changes some lines of a file: what stays as it is isn't parsed again.
-    trees: dict[str, Trees] = {}
-    out: list[Point] = []
+    commits = spread(repository.commits(span), every_days)
+    versions = Versions(str(repository.top), look)
+    steps = [versions.step(changes) for changes in repository.changes([name for name, _ in commits])]
+    found = {
+        number: tally_of(item.ties, targets)
+        for item in known
+        if (number := versions.number_of(item)) is not None
+    }
+    checked, problems = tallies(repository, versions, found, targets, workers, progress)
+    found |= checked
+    ledger = Ledger()
     beyond_cpu = any(target is not Target.CPU for target in targets)
-    for start in range(0, len(chosen), TOGETHER):
-        part = chosen[start : start + TOGETHER]
-        listed: list[list[tuple[str, str]]] = []
-        missing: dict[str, list[str]] = {}
-        for commit, _ in part:
-            files: list[tuple[str, str]] = []
-            for path, blob in repository.files(commit):
-                if path not in jobs:
-                    jobs[path] = job_of(path) if _is_below(path, below) else None
-                if jobs[path] is None:
-                    continue
-                files.append((path, blob))
-                if (path, blob) not in known and path not in missing.setdefault(blob, []):
-                    missing[blob].append(path)
-            listed.append(files)
-        wanted = [blob for blob, paths in missing.items() if paths]
-        for blob, content in repository.blobs(wanted):
-            for path in missing[blob]:
-                job = jobs[path]
-                assert job is not None
-                known[path, blob] = _ties(content, job, targets, trees.setdefault(path, Trees()))
-        for (commit, time), files in zip(part, listed, strict=True):
-            ties = [item for file in files for item in known.get(file, ())]
-            hurting = sum(any(t.outcome(target) in HURTS for target in targets) for t in ties)
-            points = points_of(ties)
-            if beyond_cpu and any(t.remedy is not Remedy.NONE for t in ties):
-                points += VERIFY
-            out.append(Point(commit, time, len(ties), hurting, round(points, 2)))
-        if progress is not None:
-            progress(len(out), len(chosen))
-    return out
-
-
-def _is_below(path: str, directory: str) -> bool:
-    return not directory or PurePosixPath(path).is_relative_to(directory)
-
-
-def _ties(content: bytes, job: Job, targets: Sequence[Target], trees: Trees) -> tuple[Tie, ...]:
-    if not job.is_worth_reading(content):
-        return ()
-    shown = job.display.replace("\\", "/")
-    found = examine(content, job, Mode.CHECK, trees).findings
-    return tuple(tie(shown, placed, targets) for placed in found if placed.finding.outcomes)
+    out: list[Point] = []
+    for (commit, time), step in zip(commits, steps, strict=True):
+        for gone, come in step:
+            if gone is not None:
+                ledger.add(found.get(gone, NO_TIES), -1)
+            if come is not None:
+                ledger.add(found.get(come, NO_TIES))
+        points = ledger.points + (VERIFY if beyond_cpu and not ledger.is_done else 0.0)
+        out.append(Point(commit, time, ledger.ties, ledger.hurting, round(points, 2)))
+    return out, problems
 
 
 _BARS = "▁▂▃▄▅▆▇█"

@@ -25,7 +25,7 @@ class Progress:
         self._task: TaskID | None = None
 
     def step(self, done: int, total: int) -> None:
-        """Notes that `done` files are done."""
+        """Notes that `done` files of `total` are done."""
         now = time.monotonic()
         if now - self._begun < DELAY or now - self._last < _INTERVAL:
             return
@@ -34,7 +34,7 @@ class Progress:
             self._start()
         assert self._bar is not None
         assert self._task is not None
-        self._bar.update(self._task, completed=done)
+        self._bar.update(self._task, completed=done, total=total)
         self._bar.refresh()
 
     def _start(self) -> None:
