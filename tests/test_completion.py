@@ -29,6 +29,9 @@ TYPED = {
     "explain UC10": ({"UC101"}, {"cuda-call"}),
     "explain cuda-cal": ({"cuda-call"}, {"UC101"}),
     "config --fail-on e": ({"error"}, {"warning"}),
+    "rehearse t": ({"train.py"}, set()),
+    "rehearse --target as": ({"ascend"}, {"mlu"}),
+    "rehearse --py": ({"--python"}, {"--paths"}),
     "lsp t": (set(), {"train.py"}),
     "lsp --t": ({"--tcp"}, {"--fix"}),
 }

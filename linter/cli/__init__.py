@@ -12,6 +12,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("uncuda.cli.check", "find ties to CUDA, and fix them"),
     "audit": ("uncuda.cli.audit", "what a move to other hardware takes: verdicts, effort, a plan"),
     "explain": ("uncuda.cli.explain", "a rule's page, or what a torch API does on each target"),
+    "rehearse": ("uncuda.cli.rehearse", "run a program on a simulated accelerator: does it do without CUDA?"),
     "config": ("uncuda.cli.config", "every setting in force for a path, and where it comes from"),
     "init-shim": ("uncuda.cli.init_shim", "write a module with a portable device, for torch older than 2.6"),
     "lsp": ("uncuda.cli.lsp", "the language server, for editors"),

@@ -54,7 +54,7 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-_PATH_OPTIONS = frozenset({"--stdin-filename", "--output-file", "--config", "--baseline"})
+_PATH_OPTIONS = frozenset({"--stdin-filename", "--output-file", "--config", "--baseline", "--python"})
 
 
 def _listed(metavar: object) -> tuple[str, ...]:
