@@ -305,10 +305,35 @@ class CudaOrCpu(Rule):
         Bad(
             'import torch\n\ndev = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() '
             'else "cpu"\n',
-            f'import torch\n\ndev = {_TYPE} if torch.accelerator.is_available() else "mps" '
-            'if torch.backends.mps.is_available() else "cpu"\n',
+            f'import torch\n\ndev = {_TYPE} if torch.accelerator.is_available() else "cpu"\n',
             run="dev",
             id="chain",
+        ),
+        Bad(
+            'import torch\n\n\ndef pick():\n    if torch.cuda.is_available():\n        device = torch.device("cuda")\n'
+            '    elif hasattr(torch, "xpu") and torch.xpu.is_available():\n        device = torch.device("xpu")\n'
+            '    elif torch.backends.mps.is_available():\n        device = torch.device("mps")\n'
+            '    else:\n        device = torch.device("cpu")\n    return device\n',
+            "import torch\n\n\ndef pick():\n    if torch.accelerator.is_available():\n"
+            "        device = torch.accelerator.current_accelerator()\n"
+            '    else:\n        device = torch.device("cpu")\n    return device\n',
+            run="pick()",
+            id="one-by-one",
+        ),
+        Bad(
+            'import torch\n\n\ndef pick():\n    if torch.cuda.is_available():\n        return "cuda"\n'
+            '    if torch.backends.mps.is_available():\n        return "mps"\n    return "cpu"\n',
+            f"import torch\n\n\ndef pick():\n    if torch.accelerator.is_available():\n        return {_TYPE}\n"
+            '    return "cpu"\n',
+            run="pick()",
+            id="one-after-the-other",
+        ),
+        Bad(
+            'import torch\n\n\ndef pick(dtype=None):\n    if torch.cuda.is_available():\n        device = "cuda"\n'
+            '        dtype = torch.float16\n    elif torch.backends.mps.is_available():\n        device = "mps"\n'
+            '        dtype = torch.float32\n    else:\n        device = "cpu"\n    return device, dtype\n',
+            None,
+            id="one-by-one-and-more",
         ),
         Bad(
             'import torch\n\ndevice = "cuda" if torch.cuda.is_available() else "cpu"\n',
@@ -339,6 +364,9 @@ class CudaOrCpu(Rule):
         Good('import torch\n\nn = 2 if torch.cuda.is_available() else 1\n', "UC202 tells this one"),
         Good('import torch\n\ndev = "xpu" if args.xpu else "cpu"  # cuda\n', "another device's flag"),
         Good('cuda = fetch()\nx = cuda if cuda else None\n', "a name that happens to be cuda"),
+        Good('import torch\n\ndev = "mps" if torch.backends.mps.is_available() else "cpu"  # no cuda\n'),
+        Good('import torch\n\nif torch.backends.mps.is_available():\n    dev = "mps"\nelse:\n    dev = "cpu"  # no cuda\n'),
+        Good('import torch\n\n\ndef pick():\n    if torch.xpu.is_available():\n        return "xpu"\n    return "cpu"  # cuda\n'),
     )  # fmt: skip
 
     def visit_IfExp(self, node: cst.IfExp, ctx: Context) -> None:
@@ -387,7 +415,11 @@ class CudaOrCpu(Rule):
         _doubt_float64(fix)
         calls = availability_calls(node.test, ctx)
         asks_only = len(calls) == 1 and calls[0] is node.test
-        if outer is not None and asks_only and side is node.body and device_text(node.orelse) is not None:
+        last = node.orelse
+        if asks_only and side is node.body:
+            while isinstance(last, cst.IfExp) and _is_found_too(last.test, last.body, ctx):
+                last = last.orelse
+        if outer is not None and asks_only and side is node.body and device_text(last) is not None:
             index = _index(fix, side, value)
             fix.needs((2, 6))
             here = fix.spelling()
@@ -404,6 +436,8 @@ class CudaOrCpu(Rule):
             new = fix.spelling().guarded(new, fallback)
         elif not widened and self._replace_whole(fix, node, side, new, outer, fix.code(node.test)):
             return
+        if last is not node.orelse:
+            fix.replace(node.orelse, fix.code(last))
         fix.replace(side, new)
 
     def _ask_too(
@@ -455,7 +489,9 @@ class CudaOrCpu(Rule):
         ctx.report(
             self,
             calls[0],
-            "CUDA or the CPU: any other accelerator is lost without an error",
+            "accelerators are asked for one by one: those that aren't named are passed over"
+            if handles_others(calls[0], ctx)
+            else "CUDA or the CPU: any other accelerator is lost without an error",
             symbol=_AVAILABLE,
             claims=(*values, *calls),
             fix=lambda fix: self._fix_statement(fix, node, suite, chosen),
@@ -482,9 +518,89 @@ class CudaOrCpu(Rule):
             raise CannotFix("the block holds other ties")
         if uses_own_module(rest, ctx):
             fix.unsafe()
+        shadowed = _shadowed(node, ctx)
+        if shadowed:
+            alone = len(suite.body) == 1 and suite is node.body
+            if not alone or not all(_chooses_too(node, item, ctx) for item in shadowed):
+                raise CannotFix("the branches for other accelerators do more than choose them")
+            if len(asked) == 1 and id(node.test) in asked:
+                for item in shadowed:
+                    if _asks_only_for_others(item.test, ctx) and not any(
+                        n.comment for n in item.leading_lines
+                    ):
+                        fix.remove(item)
         _widen(fix, node.test, ctx)
         for expression, value in chosen:
             fix.replace(expression, _accelerator(fix, expression, value))
+
+
+# What torch.accelerator finds as well as the libraries that these ask (torch 2.13.0, executed).
+_FOUND_TOO = frozenset(
+    f"torch.{asks}"
+    for asks in ("backends.mps.is_available", "backends.mps.is_built", "mps.is_available", "xpu.is_available")
+)
+
+
+def _is_found_too(test: cst.BaseExpression, choice: cst.BaseExpression, ctx: Context) -> bool:
+    """Is this the choice of an accelerator, where it is there, that torch.accelerator would find as well?"""
+    given: cst.BaseExpression | None = choice
+    if (
+        isinstance(choice, cst.Call)
+        and ctx.qualified(choice.func) == "torch.device"
+        and len(choice.args) == 1
+    ):
+        given = choice.args[0].value
+    return given is not None and string_value(given) in ("mps", "xpu") and _asks_only_for_others(test, ctx)
+
+
+def _asks_only_for_others(test: cst.BaseExpression, ctx: Context) -> bool:
+    match test:
+        case cst.BooleanOperation(left=left, operator=cst.And(), right=right):
+            return _asks_only_for_others(left, ctx) and _asks_only_for_others(right, ctx)
+        case cst.Call(func=cst.Name("hasattr"), args=[cst.Arg(value=owner), _]):
+            return (ctx.qualified(owner) or "").partition(".")[0] == "torch"
+        case cst.Call(func=func, args=[]):
+            return ctx.qualified(func) in _FOUND_TOO
+        case _:
+            return False
+
+
+def _shadowed(node: cst.If, ctx: Context) -> list[cst.If]:
+    """The branches for other accelerators behind an `if` that asks for CUDA: once it asks for any, they are never
+    taken where they ask for nothing else."""
+    found: list[cst.If] = []
+    item: object = node.orelse
+    while isinstance(item, cst.If):
+        if names_others(item.test):
+            found.append(item)
+        item = item.orelse
+    if node.orelse is None:
+        for stmt in _behind(ctx.parent, node):
+            if not isinstance(stmt, cst.If) or stmt.orelse is not None or not names_others(stmt.test):
+                break
+            found.append(stmt)
+    return found
+
+
+def _chooses_too(node: cst.If, other: cst.If, ctx: Context) -> bool:
+    """Does a branch do to another accelerator what that of `node` does to CUDA, and nothing else?"""
+    match node.body.body, other.body.body:
+        case (
+            [cst.SimpleStatementLine(body=[cst.Return()])],
+            [cst.SimpleStatementLine(body=[cst.Return(value=value)])],
+        ) if value is not None:
+            pass
+        case (
+            [cst.SimpleStatementLine(body=[cst.Assign(targets=targets)])],
+            [cst.SimpleStatementLine(body=[cst.Assign(targets=others, value=value)])],
+        ) if [ctx.code(t.target) for t in targets] == [ctx.code(t.target) for t in others]:
+            pass
+        case _:
+            return False
+    given = value.args[0].value if isinstance(value, cst.Call) and len(value.args) == 1 else value
+    if string_value(given) not in ("mps", "xpu"):
+        return False
+    return given is value or (isinstance(value, cst.Call) and ctx.qualified(value.func) == "torch.device")
 
 
 def _names_vendors(node: cst.IfExp, ctx: Context) -> bool:
