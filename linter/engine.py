@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, reduce
+from functools import cache, cached_property, reduce
 from operator import or_
 
 import libcst as cst
@@ -27,6 +27,7 @@ from uncuda.fixes.imports import drop_unused
 from uncuda.guards import Surroundings
 from uncuda.index import ClassFacts, class_facts, from_ast, from_cst, last_part
 from uncuda.islands import Island, Islands, Names
+from uncuda.listeners import Listeners
 from uncuda.parsing import (
     TOO_DEEP,
     ParseError,
@@ -167,8 +168,14 @@ class _Catalogue:
     codes: dict[str, int]
     for_texts: int
     """The rules that look into texts of several words."""
+    for_words: int
+    """The rules that look into texts of one word."""
     triggers: Triggers
     visits: tuple[tuple[int, type[cst.CSTNode], _Visit], ...]
+
+    @cached_property
+    def listeners(self) -> Listeners:
+        return Listeners((rules, kind.__name__) for rules, kind, _ in self.visits)
 
 
 @cache
@@ -178,13 +185,14 @@ def _catalogue() -> _Catalogue:
     visits: list[tuple[int, type[cst.CSTNode], _Visit]] = []
     codes: dict[str, int] = {}
     for_texts = sum(1 << number for number, rule in enumerate(rules) if rule.reads_texts)
+    for_words = sum(1 << number for number, rule in enumerate(rules) if rule.reads_words)
     for number, rule in enumerate(rules):
         codes[rule.code] = 1 << number
         for trigger in rule.triggers:
             bits[trigger] = bits.get(trigger, 0) | 1 << number
         for node_name, method in rule.handlers().items():
             visits.append((1 << number, getattr(cst, node_name), getattr(rule, method)))
-    return _Catalogue(bits, codes, for_texts, triggers_of(frozenset(bits)), tuple(visits))
+    return _Catalogue(bits, codes, for_texts, for_words, triggers_of(frozenset(bits)), tuple(visits))
 
 
 @cache
@@ -280,6 +288,7 @@ class _Walker:
 
 
 _WRAPPER = "if 1:"
+_NO_BODY = "    pass"
 
 
 def _findings(text: str, options: Options, trees: Trees) -> list[Finding]:
@@ -288,7 +297,7 @@ def _findings(text: str, options: Options, trees: Trees) -> list[Finding]:
     refuse_long_lines(lines, catalogue.triggers.found_in)
     hits = [(at, catalogue.bits[trigger]) for at, trigger in catalogue.triggers.hits(text)]
     if hits:
-        hits = in_code(text, hits, catalogue.for_texts)
+        hits = in_code(text, hits, catalogue.for_texts, catalogue.for_words)
     if not hits:
         # Still, a text that isn't Python is worth a word; but not the cost of a parse.
         return []
@@ -312,7 +321,7 @@ def _findings(text: str, options: Options, trees: Trees) -> list[Finding]:
     found: list[Finding] = []
     try:
         names = Names(catalogue.triggers, catalogue.bits, catalogue.triggers.imported(text))
-        for island in Islands(text, tree, lines, index, names).around(hits):
+        for island in Islands(text, tree, lines, index, names, catalogue.listeners).around(hits):
             if any(rules & wanted for rules in island.rules):
                 refuse_long_statement(island.end - island.start, lines.position(island.start)[0])
                 found.extend(_check_island(text, island, ctx, walker, trees))
@@ -342,6 +351,8 @@ def _check_island(text: str, island: Island, ctx: Context, walker: _Walker, tree
         head = _WRAPPER + newline
         prefix = len(head)
         source = head + source
+    elif island.head_only:
+        source += _NO_BODY + newline
     if not source.endswith(("\n", "\r")):
         source += newline
     root = trees.piece(source)

@@ -12,6 +12,7 @@ from itertools import accumulate
 from uncuda.ast_bindings import AstSuiteReader, AstText, nested_suites, statements
 from uncuda.bindings import Binding
 from uncuda.index import FileIndex
+from uncuda.listeners import Listeners
 from uncuda.prose import in_code
 from uncuda.source import Lines
 from uncuda.triggers import Triggers
@@ -26,7 +27,8 @@ class Island:
     """A top-level statement, a class's head or a class member: characters `start:end`, whole lines.
 
     `rules`: for each statement in it, in the order of `statements`, those that may find something in its own code, as
-    bits. `owner`: the class of a member. `order`: that of the statement before it in the module.
+    bits. `owner`: the class of a member. `order`: that of the statement before it in the module. `head_only`: a class
+    without its body.
     """
 
     start: int
@@ -100,11 +102,21 @@ class _Group:
 class Islands:
     """Finds the islands of one file."""
 
-    def __init__(self, text: str, tree: ast.Module, lines: Lines, index: FileIndex, names: Names) -> None:
+    def __init__(
+        self,
+        text: str,
+        tree: ast.Module,
+        lines: Lines,
+        index: FileIndex,
+        names: Names,
+        listeners: Listeners | None = None,
+    ) -> None:
+        """`listeners`: what the rules listen to; by default, to anything."""
         self.text = text
         self.lines = lines
         self.index = index
         self.names = names
+        self.listeners = listeners
         self.source = AstText(text, lines)
         self._groups = list(_line_groups(tree.body))
         self._starts = [group.first for group in self._groups]
@@ -114,7 +126,7 @@ class Islands:
 
     def around(self, hits: Iterable[Hit]) -> list[Island]:
         """The smallest top-level statements and class members around the hits, in order; not those whose hits are all
-        in strings that stand alone."""
+        in strings that stand alone, or matter to no rule that listens to what is there."""
         bound = [b for found in self.index.bindings.values() for b in found]
         aliases = in_code(self.text, self.names.hits(bound, self.text, 0, len(self.text), self._known), 0)
         found: dict[tuple[int, int], tuple[Island, _Group, list[Hit]]] = {}
@@ -165,7 +177,10 @@ class Islands:
             reader.read([s for s in statements(members) if id(s) in fresh and isinstance(s, _BINDING)])
             named = self.names.hits(reader.out, self.text, island.start, island.end, known)
             hits = in_code(self.text, named, 0)
-        return tuple(told.get(id(stmt), 0) for stmt in statements(members))
+        return tuple(self._heard(told.get(id(stmt), 0), stmt) for stmt in statements(members))
+
+    def _heard(self, rules: int, stmt: ast.stmt) -> int:
+        return self.listeners.among(rules, stmt) if rules and self.listeners is not None else rules
 
     def _innermost(self, members: list[ast.stmt], at: int) -> ast.stmt | None:
         found: ast.stmt | None = None
@@ -202,11 +217,14 @@ class Islands:
                 if member is None:
                     return None
                 return self._island(member, owner=stmt.name, order=order), member, stmt
-        return self._island(group, order=order, head_only=inner is not None), group, None
+        if inner is not None:
+            start, end = self.lines.start(group.first), self.lines.start(inner[0].first)
+            return Island(start, end, (), "", order, head_only=True), group, None
+        return self._island(group, order=order), group, None
 
-    def _island(self, group: _Group, *, owner: str = "", order: int = 0, head_only: bool = False) -> Island:
+    def _island(self, group: _Group, *, owner: str = "", order: int = 0) -> Island:
         start, end = self.lines.start(group.first), self.lines.end(group.last)
-        return Island(start, end, (), owner, order, head_only)
+        return Island(start, end, (), owner, order)
 
     def _taken_apart(self, node: ast.ClassDef) -> list[_Group] | None:
         """The members of a class by their lines; None where its body stands on the line of its head."""

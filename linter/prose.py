@@ -16,10 +16,13 @@ _TOKEN = re.compile(
 _BLANK = re.compile(r"\s")
 
 
-def in_code(text: str, hits: list[tuple[int, int]], for_texts: int) -> list[tuple[int, int]]:
+def in_code(
+    text: str, hits: list[tuple[int, int]], for_texts: int, for_words: int = -1
+) -> list[tuple[int, int]]:
     """Those of some places, each with the rules that it may matter to as bits, that aren't in prose; sorted.
 
-    In a text of several words a place matters to the rules `for_texts` alone. An f-string is code.
+    In a text of several words a place matters to the rules `for_texts` alone, in one of a single word to `for_words`.
+    An f-string is code.
     """
     found: list[tuple[int, int]] = []
     waiting = iter(sorted(hits))
@@ -36,8 +39,8 @@ def in_code(text: str, hits: list[tuple[int, int]], for_texts: int) -> list[tupl
         kept = -1
         if text[start] == "#":
             kept = 0
-        elif _BLANK.search(text, start, end) and "f" not in _prefix(text, start):
-            kept = for_texts
+        elif "f" not in _prefix(text, start):
+            kept = for_texts if _BLANK.search(text, start, end) else for_words
         while hit is not None and hit[0] < end:
             if hit[1] & kept:
                 found.append((hit[0], hit[1] & kept))

@@ -31,7 +31,7 @@ class NcclBackendTest(Rule):
 
     code = "UC405"
     name = "nccl-backend-test"
-    triggers = ("nccl", "NCCL")
+    triggers = (r"\bnccl\b", r"\bNCCL\b", r"\bis_nccl_available\b", r"\bProcessGroupNCCL\b")
     category = Category.POTENTIAL
     effort = 1
     priority = 25

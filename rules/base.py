@@ -61,6 +61,8 @@ class Rule:
     that module. They must be rare: files without any are never parsed."""
     reads_texts: ClassVar[bool] = False
     """Does it look into texts of several words? Else a trigger in one is prose. An f-string counts as code."""
+    reads_words: ClassVar[bool] = True
+    """Does it look into texts of one word? Else a trigger in one is prose as well."""
     category: ClassVar[Category] = Category.MANDATORY
     effort: ClassVar[int] = 1
     """Story points of doing it by hand: 0, 1, 3, 5, 7 or 13."""

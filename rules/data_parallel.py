@@ -60,6 +60,7 @@ class DdpDeviceIds(Rule):
     code = "UC403"
     name = "ddp-device-ids"
     triggers = (r"\bDistributedDataParallel\b",)
+    reads_words = False
     category = Category.MANDATORY
     effort = 1
     priority = 30
@@ -204,6 +205,7 @@ class DataParallelDevices(Rule):
         "parallel.gather",
         "nn.parallel",
     )
+    reads_words = False
     category = Category.OPTIONAL
     effort = 3
     priority = 30

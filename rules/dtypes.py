@@ -28,6 +28,7 @@ class Float8(Rule):
     code = "UC330"
     name = "float8-dtype"
     triggers = (r"\bfloat8_",)
+    reads_words = False
     category = Category.OPTIONAL
     effort = 3
     sources = (
@@ -126,6 +127,7 @@ class ComplexRotary(Rule):
     code = "UC331"
     name = "complex-rotary"
     triggers = ("torch.polar", "view_as_complex", r"\bpolar\b")
+    reads_words = False
     category = Category.OPTIONAL
     effort = 1
     sources = (

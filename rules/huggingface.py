@@ -247,7 +247,8 @@ class BitsAndBytesQuantization(Rule):
 
     code = "UC603"
     name = "bitsandbytes-quantization"
-    triggers = (r"\bload_in_4bit\b", r"\bload_in_8bit\b")
+    triggers = ("load_in_4bit=True", "load_in_4bit = True", "load_in_8bit=True", "load_in_8bit = True")
+    reads_words = False
     category = Category.POTENTIAL
     effort = 3
     sources = ("bitsandbytes 0.50.2 documentation",)
@@ -297,11 +298,9 @@ class TrainingArgumentsTie(Rule):
     name = "training-arguments"
     triggers = (
         "no_cuda",
-        "tf32 & import transformers|trl",
-        "_8bit & import transformers|trl",
-        "_32bit & import transformers|trl",
-        "rmsprop_bnb",
-        "adamw_apex_fused",
+        "tf32=True & import transformers|trl",
+        "tf32 = True & import transformers|trl",
+        *_OPTIMIZERS,
     )
     category = Category.OPTIONAL
     effort = 1
@@ -376,7 +375,8 @@ class XformersSwitch(Rule):
 
     code = "UC605"
     name = "xformers-switch"
-    triggers = ("enable_xformers_memory_efficient_attention",)
+    triggers = (".enable_xformers_memory_efficient_attention",)
+    reads_words = False
     effort = 1
     fix_safety = (
         "Unsafe: with CUDA the model takes another kernel: other rounding, and another need of memory."
@@ -444,6 +444,7 @@ class PipelineDeviceIndex(Rule):
     code = "UC606"
     name = "pipeline-device-index"
     triggers = (r"\bpipeline( & import transformers",)
+    reads_words = False
     category = Category.POTENTIAL
     effort = 1
     sources = ("transformers 5.24.0, read",)

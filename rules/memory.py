@@ -526,7 +526,14 @@ class PinMemory(Rule):
 
     code = "UC219"
     name = "pin-memory"
-    triggers = (".pin_memory(", "pin_memory=True", "pin_memory = True", "pin_memory_device")
+    triggers = (
+        ".pin_memory()",
+        "pin_memory=True",
+        "pin_memory = True",
+        "pin_memory_device=",
+        "pin_memory_device =",
+    )
+    reads_words = False
     category = Category.OPTIONAL
     effort = 1
     fix_safety = (

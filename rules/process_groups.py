@@ -47,7 +47,7 @@ class NcclBackend(Rule):
 
     code = "UC401"
     name = "nccl-backend"
-    triggers = ("nccl", "NCCL", r"\binit_process_group\b")
+    triggers = (r"\bnccl\b", r"\bNCCL\b", r"\binit_process_group\b")
     category = Category.MANDATORY
     effort = 1
     priority = 30

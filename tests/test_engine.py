@@ -135,6 +135,8 @@ def test_comments_and_texts_of_several_words_are_prose(newline: str) -> None:
     assert kept == sorted(kept)
     assert "".join(text[at + 1] for at, rules in kept if rules == 3) == "bdilptwyz"
     assert "".join(text[at + 1] for at, rules in kept if rules == 2) == "egjnrsux"
+    words = {at for at, _ in in_code(text, hits, 2, 0)}
+    assert "".join(text[at + 1] for at, rules in kept if rules == 3 and at not in words) == "di"
 
 
 @settings(suppress_health_check=[HealthCheck.filter_too_much])
@@ -232,7 +234,7 @@ def test_islands_are_the_smallest_pieces_around_code(newline: str) -> None:
         "from torch.cuda import synchronize as wait\n",
         'A = "cuda"; B = 1\n',
         'def g():\n    x = "#not-a-comment:cuda"\n    return x\n',
-        CODE[CODE.index("@cuda\nclass C") : CODE.index("\n\nclass D")],
+        '@cuda\nclass C(Base,\n        device="cuda"):\n',
         '    b = "cuda"\n',
         CODE[CODE.index("    def one") : CODE.index("\n    def prose")],
         "    @cuda\n    def two(self):\n        return 1\n",
