@@ -12,9 +12,11 @@ ACCELERATOR_FLOOR: TorchVersion = (2, 6)
 
 @dataclass(frozen=True)
 class Spelling:
-    """How one device is written. `torch` is the local name of the torch module."""
+    """How one device is written. `torch` is the local name of the torch module; `own` is what the project itself has for
+    it: `get_device()`."""
 
     torch: str = "torch"
+    own: str = ""
 
     @property
     def available(self) -> str:
@@ -28,6 +30,8 @@ class Spelling:
         `current_accelerator()` alone names the build's accelerator even where none is present, and raises
         on a CPU-only torch 2.6.0; hence the test.
         """
+        if self.own:
+            return self.own
         return f'{self.torch}.accelerator.current_accelerator() if {self.available} else {self.torch}.device("cpu")'
 
     @property
@@ -48,6 +52,8 @@ class Spelling:
     def bound(self, index: str, available: bool) -> str:
         """A torch.device to bind, with this index if there is one, or the plain CPU (torch.load refuses an indexed
         one); `available`: an accelerator is there for certain."""
+        if self.own and not index:
+            return self.own
         device = f"{self.torch}.device({self.accelerator}.type, {index})" if index else self.accelerator
         return device if available else self.guarded(device, f'{self.torch}.device("cpu")')
 

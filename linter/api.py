@@ -130,6 +130,7 @@ def _job(
     unsafe: bool,
 ) -> Job:
     """The arguments as settings, checked word by word as those of a file."""
+    from uncuda import neighbours
     from uncuda.cli.plan import Profiles
     from uncuda.discovery import Found
     from uncuda.floor import SUPPOSED
@@ -152,6 +153,8 @@ def _job(
     origins = {key: key.replace("-", "_") for key in values}
     # Only asked for, never forbidden: a project may allow unsafe fixes in its settings.
     values |= {"unsafe-fixes": True} if unsafe else {}
+    values |= {"project": False} if filename is None else {}
+    neighbours.forget()  # files may have changed since an earlier call
     try:
         tree = SettingsTree(
             {word for pair in pairs() for word in pair},

@@ -39,6 +39,8 @@ class Entry:
     findings: tuple[Placed, ...]
     suppressed: int
     digest: str
+    learnt: tuple[tuple[str, str], ...] = ()
+    """Other files that had a say, each with its state then."""
 
 
 # -- findings as JSON --------------------------------------------------------------------------------------
@@ -215,6 +217,7 @@ class Cache:
     _used: list[str] = field(default_factory=list)
     _stamp: str = ""
     _changed: bool = False
+    _states: dict[str, str] = field(default_factory=dict)
     _started: int = field(default_factory=time.time_ns)
 
     @classmethod
@@ -243,8 +246,8 @@ class Cache:
         if row is None:
             return None
         try:
-            modified, size, digest, suppressed, findings = _list(row, 5)
-            if modified != info.st_mtime_ns or size != info.st_size:
+            modified, size, digest, suppressed, findings, learnt = _list(row, 6)
+            if modified != info.st_mtime_ns or size != info.st_size or not self._holds(learnt):
                 return None
             return Entry(
                 tuple(placed_from_plain(f, targets) for f in _list(findings)),
@@ -253,6 +256,21 @@ class Cache:
             )
         except (_Foreign, ValueError, TypeError):
             return None
+
+    def _holds(self, learnt: object) -> bool:
+        """Are the other files that had a say as they were then?"""
+        if learnt == {}:
+            return True
+        from uncuda.neighbours import state_of
+
+        _need(isinstance(learnt, dict))
+        assert isinstance(learnt, dict)
+        for path, state in learnt.items():
+            if path not in self._states:
+                self._states[path] = state_of(path)
+            if self._states[path] != state:
+                return False
+        return True
 
     def put(self, profile: str, path: str, info: os.stat_result, entry: Entry) -> None:
         """Notes what was found in a file that had this time and size before it was read."""
@@ -264,6 +282,7 @@ class Cache:
             entry.digest,
             entry.suppressed,
             [placed_to_plain(f) for f in entry.findings],
+            dict(entry.learnt),
         ]
         self._profiles.setdefault(profile, {})[path] = row
         self._changed = True

@@ -388,6 +388,11 @@ class Context:
                     return Edit(site.end, site.end, f", {' '.join(words[3:])}")
             elif head.startswith((f"from {package} ", f"from {package}.", f"import {package}.")):
                 return Edit(site.start, site.start, f"{line}{newline}")
+        own = _among_kin(package, list(zip(sites, heads, strict=True)))
+        if words[0] == "from" and own is not None:
+            site, before = own
+            at = site.start if before else self._lines.after(site.end)
+            return Edit(at, at, f"{line}{newline}")
         kin = [_package(h) in sys.stdlib_module_names for h in heads]
         if package in sys.stdlib_module_names:
             if any(kin):
@@ -448,6 +453,25 @@ def _wants_cuda(path: list[cst.CSTNode]) -> bool:
 
     found = (package(name) for name in imported_in_branch(path))
     return any(entry is not None and entry.cuda_only == "yes" for entry in found)
+
+
+def _among_kin(package: str, sites: list[tuple[ImportSite, str]]) -> tuple[ImportSite, bool] | None:
+    """The import of the same package, or the relative one, beside which `from package import …` comes in the alphabet,
+    and whether before it; None where there is none."""
+    top = package.partition(".")[0]
+    kin = [
+        (s, h.split()[1]) for s, h in sites if h.startswith("from ") and h.split()[1].partition(".")[0] == top
+    ]
+    if not kin:
+        return None
+    later = next((s for s, name in kin if _order(name) > _order(package)), None)
+    return (later, True) if later is not None else (kin[-1][0], False)
+
+
+def _order(module: str) -> tuple[int, str]:
+    """Modules further up come first among relative imports."""
+    name = module.lstrip(".")
+    return len(name) - len(module), name
 
 
 def _behind(package: str, sites: list[tuple[ImportSite, str]]) -> int | None:

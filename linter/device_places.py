@@ -67,6 +67,8 @@ class NewDevice:
         return self.spelling.bound(self.index, available)
 
     def _knows_torch(self, path: Path) -> bool:
+        if self.spelling.own:
+            return True
         torch = self.spelling.torch.partition(".")[0]
         scope: Scope | None = self.uses[0].flow.scope
         while scope is not None and getattr(scope.node, "body", None) is not self.root:

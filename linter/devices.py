@@ -11,8 +11,9 @@ from uncuda.class_layout import class_layout
 from uncuda.device_places import NewDevice, NewModule, Path, Use, join, root_of
 from uncuda.findings import Edit
 from uncuda.fixes.builder import Bind, CannotFix, DeviceRef, FixBuilder, NodeEdit, device_kind
-from uncuda.fixes.styles import ACCELERATOR_FLOOR, DEVICE_NAMES, MODULE_NAMES
+from uncuda.fixes.styles import ACCELERATOR_FLOOR, DEVICE_NAMES, MODULE_NAMES, Spelling
 from uncuda.flow import Flow, Which
+from uncuda.given_device import given_device
 from uncuda.known_devices import (
     EARLY_METHODS,
     MEMBERS,
@@ -199,7 +200,7 @@ class Devices:
         if shared is None or index not in (None, shared.text) or not shared.reaches(path):
             return None
         fix.needs(ACCELERATOR_FLOOR)
-        return self._bind(fix, root, path, shared)
+        return DeviceRef(self._bind(fix, root, path, fix.spelling(), shared), False, True)
 
     def _shared_index(self, root: cst.IndentedBlock, path: Path) -> SharedIndex | None:
         if id(root) not in self._shared:
@@ -207,19 +208,24 @@ class Devices:
             self._shared[id(root)] = shared_index(root, above, self.ctx.flow)
         return self._shared[id(root)]
 
-    def _bind(self, fix: FixBuilder, root: cst.CSTNode, path: Path, shared: SharedIndex | None) -> DeviceRef:
-        """A device that is bound in the suite `root`, and shared by all fixes in it."""
+    def _bind(
+        self,
+        fix: FixBuilder,
+        root: cst.CSTNode,
+        path: Path,
+        spelling: Spelling,
+        shared: SharedIndex | None = None,
+    ) -> str:
+        """The name of a device that is bound in the suite `root`, and shared by all fixes in it."""
         key = id(root), shared.text if shared is not None else ""
         made = self._local.get(key)
         if made is None:
-            made = NewDevice(self._free_name(root, shared), fix.spelling(), root)
+            made = NewDevice(self._free_name(root, shared), spelling, root)
             if shared is not None:
                 made.index, made.at = shared.text, shared.path
             self._local[key] = made
-        else:
-            fix.name("torch")
         self._use(fix, made, path)
-        return DeviceRef(made.name, False, True)
+        return made.name
 
     def _use(self, fix: FixBuilder, made: NewDevice, path: Path) -> None:
         ctx = self.ctx
@@ -227,17 +233,38 @@ class Devices:
         self._log.append(made)
         fix.edits.append(Bind(made))
 
+    def own(self, fix: FixBuilder) -> DeviceRef | None:
+        """What the project itself has for the device at hand: an expression of its own, with the import it needs."""
+        given = given_device(self.ctx)
+        if given is None:
+            return None
+        if given.line is not None:
+            fix.edits.append(self.ctx.import_edit(given.line))
+        return DeviceRef(given.expression, given.is_text, True)
+
     def _new(self, fix: FixBuilder) -> DeviceRef:
-        fix.needs(ACCELERATOR_FLOOR)
+        own = self.own(fix)
+        if own is not None and not own.text.endswith(")"):
+            return own
+        if own is None:
+            fix.needs(ACCELERATOR_FLOOR)
+        spelling = fix.spelling() if own is None else Spelling(own=own.text)
+        name = self._bound_name(fix, spelling)
+        if name is None:
+            return own or DeviceRef(spelling.device, False, False)
+        return DeviceRef(name, own is not None and own.is_text, True)
+
+    def _bound_name(self, fix: FixBuilder, spelling: Spelling) -> str | None:
+        """The name of a new device; None where there is only room for an expression."""
         path = self._path(fix)
         root = root_of(path)
         if root is not None:
-            return self._in_class(fix, path) or self._in_function(fix, root, path)
+            return self._in_class(fix, path, spelling) or self._in_function(fix, root, path, spelling)
         if self.ctx.owner is not None or len(path) < 3 or _inside(path, (cst.FunctionDef, cst.ClassDef)):
-            return DeviceRef(fix.spelling().device, False, False)
-        return self._in_module(fix)
+            return None
+        return self._in_module(fix, spelling)
 
-    def _in_class(self, fix: FixBuilder, path: Path) -> DeviceRef | None:
+    def _in_class(self, fix: FixBuilder, path: Path, spelling: Spelling) -> str | None:
         """`self.device`, bound in `__init__`, where that and other methods have ties: in a class that has no bases
         which may know the name."""
         ctx = self.ctx
@@ -249,37 +276,36 @@ class Devices:
             return None
         if method.name.value == "__init__" and _calls_init(path[_index(path, method) + 2]):
             return None
-        line = f"{layout.indent}self.device = {fix.spelling().device}{ctx.newline}"
+        line = f"{layout.indent}self.device = {spelling.device}{ctx.newline}"
         fix.edits.append(Edit(layout.at, layout.at, line))
-        return DeviceRef("self.device", False, True)
+        return "self.device"
 
-    def _in_function(self, fix: FixBuilder, root: cst.CSTNode, path: Path) -> DeviceRef:
+    def _in_function(self, fix: FixBuilder, root: cst.CSTNode, path: Path, spelling: Spelling) -> str:
         shared = self._module
         if shared is not None and self.ctx.is_free(shared[0]) and not _is_main_suite(path, root):
             # Bound by an earlier statement of the module, in this very round.
             fix.edits.extend(shared[1])
-            return DeviceRef(shared[0], False, True)
-        return self._bind(fix, root, path, None)
+            return shared[0]
+        return self._bind(fix, root, path, spelling)
 
-    def _in_module(self, fix: FixBuilder) -> DeviceRef:
+    def _in_module(self, fix: FixBuilder, spelling: Spelling) -> str | None:
         ctx = self.ctx
-        known = ctx.index.bindings.get(fix.spelling().torch.partition(".")[0], [])
-        if known and not arriving(known, Place(ctx.around.order, ())):
+        known = ctx.index.bindings.get(spelling.torch.partition(".")[0], [])
+        if known and not spelling.own and not arriving(known, Place(ctx.around.order, ())):
             # Torch is imported in the very statement before which the device would stand.
-            return DeviceRef(fix.spelling().device, False, False)
+            return None
         if self._module is not None and not ctx.is_free(self._module[0]):
-            return DeviceRef(fix.spelling().device, False, False)
+            return None
         if self._module is None:
             name = self._free_name(None, None)
             at = above_comments(self.ctx.index.text, self.ctx.island_start)
-            before = len(fix.edits)
-            line = f"{name} = {fix.spelling().device}{self.ctx.newline}"
-            # With the import of torch that this place wants, if it wants one.
-            self._module = name, (*fix.edits[before:], Edit(at, at, line))
-            del fix.edits[before:]
+            line = f"{name} = {spelling.device}{self.ctx.newline}"
+            # With the imports that this place wants, if it wants any.
+            imports = [e for e in fix.edits if isinstance(e, Edit) and "import " in e.text]
+            self._module = name, (*imports, Edit(at, at, line))
             self._log.append(None)
         fix.edits.extend(self._module[1])
-        return DeviceRef(self._module[0], False, True)
+        return self._module[0]
 
     def _free_name(self, root: cst.CSTNode | None, shared: SharedIndex | None) -> str:
         """A name for a new device in the suite `root`; that with an index, if there will be one, has the first choice."""

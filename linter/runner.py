@@ -64,6 +64,8 @@ class Profile:
     """Where the floor is written, for people."""
     device_expr: str | None = None
     device_import: str | None = None
+    project: bool = False
+    """Have the project's other modules a say?"""
     whole_file: bool = False
     prose: bool = False
     """Is code in texts looked at: fences in Markdown, examples in docstrings?"""
@@ -86,6 +88,7 @@ class Profile:
                 "targets": None if self.targets is None else {t.value for t in self.targets},
                 "floor": self.torch_floor,
                 "device": [self.device_expr, self.device_import],
+                "project": self.project,
                 "whole": self.whole_file,
                 "prose": self.prose,
                 "reason": self.require_reason,
@@ -171,6 +174,8 @@ class Examined:
     new: str | None = None
     data: bytes | None = None
     """The bytes to write, when fixes changed the text."""
+    learnt: tuple[tuple[str, str], ...] = ()
+    """Other files that had a say, each with its state then."""
 
 
 class Interrupted(Exception):
@@ -285,11 +290,15 @@ def examine_text(text: str, job: Job, mode: Mode, trees: Trees | None = None) ->
     """
     from uncuda.engine import check_text, fix_text
     from uncuda.importers import importers_of
+    from uncuda.neighbours import Neighbours
     from uncuda.source import Lines
     from uncuda.suppressions import silence
 
     profile = job.profile
-    options = replace(profile.options(), own=job.own)
+    # Where the disk isn't to be asked, the project isn't either.
+    alone = not profile.project or job.beside is not None
+    neighbours = None if alone else Neighbours(os.path.abspath(job.path))
+    options = replace(profile.options(), own=job.own, neighbours=neighbours)
 
     def settle(text: str, findings: Sequence[Finding]) -> tuple[list[Finding], int]:
         """The findings that count, restrained, and how many were suppressed."""
@@ -310,7 +319,8 @@ def examine_text(text: str, job: Job, mode: Mode, trees: Trees | None = None) ->
         wanted = UNPARSABLE in profile.codes and UNPARSABLE not in job.ignored
         return Examined((unparsable(checked.error, Lines(text)),) if wanted else ())
     findings, suppressed = settle(text, checked.findings)
-    result = Examined(report(text, findings), suppressed)
+    learnt = () if neighbours is None else tuple(neighbours.looked_at().items())
+    result = Examined(report(text, findings), suppressed, learnt=learnt)
     if mode is Mode.CHECK or not any(p.fixable(profile.unsafe) for p in shown(result.findings, profile)):
         return result
 
@@ -368,6 +378,9 @@ class Runner:
     def run(self, jobs: Sequence[Job]) -> list[FileResult]:
         """Deals with every job. Raises Interrupted on Ctrl-C; a bad file never raises."""
         self._results, self._total = {}, len(jobs)
+        neighbours = sys.modules.get("uncuda.neighbours")
+        if neighbours is not None:  # Files may have changed since an earlier run.
+            neighbours.forget()
         collecting = gc.isenabled()
         try:
             gc.disable()
@@ -518,9 +531,8 @@ class Runner:
             self.cache is not None and info is not None and examined.problem is None and examined.new is None
         ):
             if digest and not any(p.finding.code == UNPARSABLE for p in examined.findings):
-                self.cache.put(
-                    self._key(job), str(job.path), info, Entry(examined.findings, examined.suppressed, digest)
-                )
+                entry = Entry(examined.findings, examined.suppressed, digest, examined.learnt)
+                self.cache.put(self._key(job), str(job.path), info, entry)
         self._settle(number, job, examined)
 
     def _settle(self, number: int, job: Job, examined: Examined) -> None:

@@ -106,6 +106,12 @@ class Settings:
     device_import: str | None = _key(
         "import", "The import that device-expr needs: from myproject.devices import get_device.", None
     )
+    project: bool = _key(
+        "bool",
+        "Read the project's other modules too: what the names are that a file imports from them decides which fixes "
+        "are safe, and a device or a function that picks one is used where a fix needs a device.",
+        True,
+    )
     require_reason: bool = _key("bool", "Report comments that silence a rule without saying why.", False)
     include: tuple[Glob, ...] = _key(
         "globs", "What to check in directories: patterns as in .gitignore.", _globs(DEFAULT_INCLUDE)

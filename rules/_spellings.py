@@ -58,6 +58,9 @@ def selected_text(fix: FixBuilder, node: cst.BaseExpression, *, reuse: bool = Tr
     here = _in_scope_text(fix, reuse)
     if here is not None:
         return here if index is None else joined(here, index)
+    own = fix.ctx.devices.own(fix) if index is None else None
+    if own is not None:
+        return own.text if own.is_text else f"{own.text}.type"
     fix.needs(ACCELERATOR_FLOOR)
     spelling = fix.spelling()
     kind = f"{spelling.accelerator}.type"
@@ -74,6 +77,9 @@ def selected_object(fix: FixBuilder, node: cst.BaseExpression, *, reuse: bool = 
     here = _in_scope_text(fix, reuse)
     if here is not None:
         return object_for(fix, node)
+    own = fix.ctx.devices.own(fix) if index is None else None
+    if own is not None:
+        return f"{fix.name('torch')}.device({own.text})" if own.is_text else own.text
     fix.needs(ACCELERATOR_FLOOR)
     spelling = fix.spelling()
     kind = f"{spelling.accelerator}.type"

@@ -342,6 +342,22 @@ async def test_settings_are_followed(client: LanguageClient, project: Path) -> N
 
 
 @pytest.mark.asyncio
+async def test_a_saved_file_has_a_say_in_others(client: LanguageClient, project: Path) -> None:
+    parts, train = project / "parts.py", project / "train.py"
+    parts.write_text("import torch\n\n\nclass Net:\n    def cuda(self):\n        return self\n")
+    text = "import torch\nfrom parts import Net\n\nnet = Net().cuda()\nx = torch.ones(2).cuda()\n"
+    await start(client, project, "visual_studio_code")
+    open_document(client, train.as_uri(), text)
+    open_document(client, parts.as_uri(), parts.read_text())
+    await until_codes(client, train.as_uri(), ["UC101"])
+    parts.write_text("import torch\n\n\nclass Net(torch.nn.Module):\n    pass\n")
+    client.text_document_did_save(
+        types.DidSaveTextDocumentParams(types.TextDocumentIdentifier(parts.as_uri()))
+    )
+    await until_codes(client, train.as_uri(), ["UC101", "UC101"])
+
+
+@pytest.mark.asyncio
 async def test_settings_come_with_their_change_to_servers_that_cannot_ask(
     client: LanguageClient, project: Path
 ) -> None:

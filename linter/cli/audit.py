@@ -105,6 +105,12 @@ def parser() -> ArgumentParser:
         help="leave out what git ignores (default: yes)",
     )
     files.add_argument(
+        "--project",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="ask the project's other modules what imported names are (default: yes)",
+    )
+    files.add_argument(
         "--config", action="append", metavar="FILE|KEY=VALUE", help="as in uncuda check --config"
     )
     files.add_argument("--isolated", action="store_true", help="ignore all settings files")

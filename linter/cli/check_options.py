@@ -68,6 +68,12 @@ def add_file_options(parser: ArgumentParser) -> argparse._ArgumentGroup:
         help="leave out what git ignores (default: yes)",
     )
     files.add_argument(
+        "--project",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="ask the project's other modules what imported names are (default: yes)",
+    )
+    files.add_argument(
         "--config",
         action="append",
         metavar="FILE|KEY=VALUE",

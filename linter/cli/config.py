@@ -8,6 +8,8 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from uncuda.cli.check_options import add_file_options, add_rule_options
 from uncuda.cli.output import warn, write
@@ -18,6 +20,9 @@ from uncuda.results import dotted
 from uncuda.rules.catalogue import pairs
 from uncuda.settings import DEFAULT, Settings, SettingsError, ignored_in, json_schema, plain, selected
 from uncuda.settings_values import shown
+
+if TYPE_CHECKING:
+    from uncuda.own_device import OwnDevice
 
 DONE, FAILURE = 0, 2
 
@@ -59,6 +64,8 @@ class _InForce:
     floor: Floor
     rules: frozenset[str]
     ignored: frozenset[str]
+    device: OwnDevice | None
+    """What the project itself has for a device, where fixes ask for it."""
 
 
 def run(arguments: Namespace) -> int:
@@ -87,8 +94,18 @@ def _for(arguments: Namespace) -> _InForce:
     directory = path if is_directory else os.path.dirname(path)
     settings = tree.for_directory(directory)
     ignored = frozenset[str]() if is_directory else ignored_in(settings, path, pairs())
+    device = None
+    if settings.project and settings.device_expr is None:
+        from uncuda.own_device import own_device
+
+        device = own_device(directory).device
     return _InForce(
-        path, settings, Floors().of(directory, settings), selected(settings, pairs()) - ignored, ignored
+        path,
+        settings,
+        Floors().of(directory, settings),
+        selected(settings, pairs()) - ignored,
+        ignored,
+        device,
     )
 
 
@@ -109,6 +126,14 @@ def _as_json(in_force: _InForce) -> dict[str, object]:
             "origin": floor.origin,
             "requirement": floor.text or None,
         },
+        "own_device": None
+        if in_force.device is None
+        else {
+            "expression": in_force.device.expression,
+            "import": in_force.device.line,
+            "file": in_force.device.path,
+            "row": in_force.device.row,
+        },
         "rules": sorted(in_force.rules),
         "rules_ignored_here": sorted(in_force.ignored),
     }
@@ -127,8 +152,24 @@ def _as_text(in_force: _InForce, style: Style) -> str:
     rules = f"{len(in_force.rules)} of {len(pairs())}"
     if in_force.ignored:
         rules += f" ({', '.join(sorted(in_force.ignored))} ignored for this file)"
-    lines += ["", f"torch floor: {visible(str(in_force.floor))}", f"rules: {rules}"]
+    lines += [
+        "",
+        f"torch floor: {visible(str(in_force.floor))}",
+        f"device: {_device(in_force)}",
+        f"rules: {rules}",
+    ]
     return "\n".join(lines) + "\n"
+
+
+def _device(in_force: _InForce) -> str:
+    """How fixes write the device, where none is in scope."""
+    settings, own = in_force.settings, in_force.device
+    if settings.device_expr is not None:
+        return visible(f"{settings.device_expr}, from {_origin(settings, 'device-expr')}")
+    if own is not None:
+        return visible(f"{own.expression}, the project's own ({shown(Path(own.path))}:{own.row}: {own.line})")
+    asked = "nothing of the project's own was found" if settings.project else "project is false"
+    return f"torch.accelerator.current_accelerator(), or the CPU: {asked}"
 
 
 _ROOM = 90

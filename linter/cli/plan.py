@@ -39,6 +39,7 @@ _OPTIONS = {
     "unsafe-fixes": "--unsafe-fixes",
     "extend-exclude": "--exclude",
     "respect-gitignore": "--respect-gitignore",
+    "project": "--project",
 }
 
 
@@ -207,6 +208,7 @@ def make_profile(
         floor_origin=floor.origin,
         device_expr=settings.device_expr,
         device_import=settings.device_import,
+        project=settings.project,
         whole_file=whole_file,
         prose=prose,
         require_reason=settings.require_reason,

@@ -302,7 +302,7 @@ def _documents(server: Server) -> None:
     def saved(ls: Server, params: types.DidSaveTextDocumentParams) -> None:
         document = ls.session.documents.get(params.text_document.uri)
         if document is not None:
-            ls.session.changed(document, wait=False)
+            ls.session.saved(document)
 
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     def closed(ls: Server, params: types.DidCloseTextDocumentParams) -> None:

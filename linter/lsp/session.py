@@ -120,9 +120,22 @@ class Session:
         """All documents are checked afresh, under the settings as they are now."""
         self.generation += 1
         self._told.clear()
+        neighbours = sys.modules.get("uncuda.neighbours")
+        if neighbours is not None:
+            neighbours.forget()
         for document in list(self.documents.values()):
             document.checked = None
             self.changed(document, wait=False)
+
+    def saved(self, document: Document) -> None:
+        """A document is on the disk as it is now: what others import from it may be something else."""
+        neighbours = sys.modules.get("uncuda.neighbours")
+        if neighbours is not None:
+            neighbours.forget()
+        self.changed(document, wait=False)
+        for other in list(self.documents.values()):
+            if other is not document:
+                self.changed(other)
 
     def changed(self, document: Document, *, wait: bool = True) -> None:
         """Checks a document: at once, or soon when changes come in a burst; a check that waits already will see the
