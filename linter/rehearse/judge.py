@@ -186,6 +186,6 @@ def _signal(code: int) -> str:
 
 def _advice(raised: Raised, rule: Rule | None) -> str:
     """What an exception most likely means here."""
-    if _MIXED in raised.text or "should be the same" in raised.text:
+    if _MIXED in raised.text or "and weight type" in raised.text:
         return "A tensor or a module was left on the CPU: move it to the device of the others."
     return ""

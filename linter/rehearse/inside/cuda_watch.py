@@ -174,6 +174,8 @@ def _watch_initialization(journal: Journal) -> None:
 
 # -- calls ---------------------------------------------------------------------------------------------------
 
+_MIXED = ("at least two devices", "and weight type")
+"""What torch says of operands that are on different devices."""
 _MADE_OF = (str, torch.device)
 _IS_CUDA = torch.Tensor.is_cuda
 
@@ -195,10 +197,14 @@ class _Calls(TorchFunctionMode):  # type: ignore[misc]
     ) -> Any:
         kwargs = kwargs or {}
         subject = self._asked(func, args, kwargs)
-        if subject is None:
-            result = func(*args, **kwargs)
-        else:
-            result = self._noted(subject, func, args, kwargs)
+        try:
+            if subject is None:
+                result = func(*args, **kwargs)
+            else:
+                result = self._noted(subject, func, args, kwargs)
+        except RuntimeError as error:
+            self._raised(getattr(func, "__name__", str(func)), error)
+            raise
         if self._device is not None and getattr(func, "__name__", "") in _COMPUTING:
             self._computed(func.__name__, result)
         return result
@@ -232,6 +238,12 @@ class _Calls(TorchFunctionMode):  # type: ignore[misc]
             return func(*args, **kwargs)
         finally:
             journal.quiet.noted = before
+
+    def _raised(self, name: str, error: RuntimeError) -> None:
+        if self._device is not None and any(text in str(error) for text in _MIXED):
+            place = self._journal.place(through_torch=True)
+            if place is not None:
+                self._journal.note("mixed", name, place)
 
     def _computed(self, name: str, result: Any) -> None:
         first = result[0] if isinstance(result, tuple) and result else result

@@ -108,7 +108,7 @@ class Kernels:
         given = [call.taken(a) for a in args]
         named = {k: call.taken(v) for k, v in kwargs.items()}
         if call.foreign is not None and call.pairs and not facts.mixes:
-            raise RuntimeError(self._mixed(facts.name, call))
+            raise RuntimeError(_mixed(facts.name, call))
         if "pin_memory" in named:
             named["pin_memory"] = False
         written = [
@@ -127,14 +127,6 @@ class Kernels:
             on_cpu(tensor).copy_(named[name])
         return written[0][1] if len(written) == 1 else tuple(tensor for _, tensor in written)
 
-    def _mixed(self, name: str, call: _Call) -> str:
-        device = "%s:%s" % (Simulated.name, call.index)
-        self._journal.note("mixed", name, self._journal.place(through_torch=True), device=device)
-        return (
-            "Expected all tensors to be on the same device, but found at least two devices, %s and cpu! "
-            "(when running %s)" % (device, name)
-        )
-
     # -- convolution ---------------------------------------------------------------------------------------
 
     def _convolution(self, x: Any, weight: Any, bias: Any, *rest: Any) -> Any:
@@ -142,7 +134,7 @@ class Kernels:
         call = _Call()
         given = [call.taken(a) for a in (x, weight, bias)]
         if call.foreign is not None:
-            raise RuntimeError(self._mixed("aten::convolution", call))
+            raise RuntimeError(_mixed("aten::convolution", call))
         return on_device(aten.convolution(*given, *rest), call.index)
 
     def _convolution_backward(
@@ -202,6 +194,13 @@ class _Call:
         if isinstance(result, (list, tuple)):
             return type(result)([self.given_back(r, written) for r in result])
         return result
+
+
+def _mixed(name: str, call: _Call) -> str:
+    return (
+        "Expected all tensors to be on the same device, but found at least two devices, %s:%s and cpu! "
+        "(when running %s)" % (Simulated.name, call.index, name)
+    )
 
 
 # -- kernels by hand -----------------------------------------------------------------------------------------

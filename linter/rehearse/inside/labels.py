@@ -89,12 +89,5 @@ def on_device(tensor: Any, index: Optional[int] = None) -> Any:
         return _relabelled(tensor, _EXTENSION, Simulated.current if index is None else index)
 
 
-def storage_on_device(storage: Any, device: Any) -> Any:
-    """A simulated storage with a copy of a CPU storage's bytes."""
-    with _below_views(_NO_VIEWS):
-        data = torch.empty(0, dtype=torch.uint8).set_(storage.clone())
-        return on_device(data, index_of(device)).untyped_storage()
-
-
 LIBRARIES: List[Any] = []
 """Registrations with the dispatcher: they end when these objects do."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from .labels import Simulated, index_of, on_cpu, on_device, storage_on_device
+from .labels import Simulated, index_of, on_device
 from .runtime import Event
 
 
@@ -44,34 +44,26 @@ def _generator_class() -> Any:
 
 
 def _replace_storages() -> None:
-    storage = torch.UntypedStorage
-    original = storage.to
+    """C++ has no memory to give for the device, and ends the process when it is asked."""
+    original = torch.UntypedStorage.__new__
 
-    def load(stored: Any, location: Any) -> Any:
-        if isinstance(location, str) and location.partition(":")[0] == Simulated.name:
-            return storage_on_device(stored, location)
-        return None
+    def new(cls: Any, *args: Any, device: Any = None, **kwargs: Any) -> Any:
+        if device is None or torch.device(device).type != Simulated.name:
+            return (
+                original(cls, *args, device=device, **kwargs)
+                if device is not None
+                else original(cls, *args, **kwargs)
+            )
+        with torch.no_grad():
+            data = torch.empty(0, dtype=torch.uint8).set_(original(torch.UntypedStorage, *args, **kwargs))
+            return on_device(data, index_of(device)).untyped_storage()
 
-    def to(self: Any, *, device: Any, non_blocking: bool = False) -> Any:
-        if torch.device(device).type == Simulated.name:
-            return storage_on_device(self if self.device.type == "cpu" else _fetched(self), device)
-        if self.device.type == Simulated.name:
-            return original(_fetched(self), device=device, non_blocking=non_blocking)
-        return original(self, device=device, non_blocking=non_blocking)
-
-    def cpu(self: Any) -> Any:
-        return _fetched(self) if self.device.type == Simulated.name else original_cpu(self)
-
-    original_cpu = storage.cpu
-    storage.to = to
-    storage.cpu = cpu
-    # Before torch's own: those would make the storage in C++, which ends the process.
-    torch.serialization.register_package(1, lambda stored: None, load)
+    torch.UntypedStorage.__new__ = new
+    # What torch.load asks where a storage of the device goes: there is no module attribute to find it by.
+    torch.serialization.register_package(1, lambda stored: None, _loaded)
 
 
-def _fetched(storage: Any) -> Any:
-    """A CPU storage with a copy of a simulated one's bytes."""
-    whole = on_device(torch.empty(0, dtype=torch.uint8), storage.device.index)
-    with torch.no_grad():
-        whole.set_(storage)
-        return on_cpu(whole).clone().untyped_storage()
+def _loaded(storage: Any, location: Any) -> Any:
+    if isinstance(location, str) and location.partition(":")[0] == Simulated.name:
+        return storage.to(device=torch.device(Simulated.name, index_of(location)))
+    return None
