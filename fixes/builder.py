@@ -70,13 +70,21 @@ class ReplaceArguments:
 
 
 @dataclass(frozen=True)
+class Indent:
+    """The lines of a statement behind its first go one level (`unit`) to the right."""
+
+    statement: cst.SimpleStatementLine
+    unit: str
+
+
+@dataclass(frozen=True)
 class Bind:
     """A new device is bound in a line of its own, above the comment of the statement that it stands before."""
 
     device: NewDevice
 
 
-NodeEdit = Replace | ReplaceArguments | InsertBefore | Bind | Remove | Edit
+NodeEdit = Replace | ReplaceArguments | InsertBefore | Indent | Bind | Remove | Edit
 
 
 @dataclass
@@ -166,7 +174,14 @@ class FixBuilder:
 
     def device_with_index(self, index: str) -> str:
         """A torch.device of the selected type with `index` (its text), `cpu:index` or `cpu` on a CPU."""
-        return self.shared_device(index) or f"{self.name('torch')}.device({self.device_type()}, {index})"
+        shared = self.shared_device(index)
+        if shared is not None:
+            return shared
+        found = self.ctx.devices.get(self, typed=True)
+        if not found.simple:
+            return self.spelling().bound(index, False)
+        kind = found.text if found.is_text else f"{_tight(found.text)}.type"
+        return f"{self.name('torch')}.device({kind}, {index})"
 
     def shared_device(self, index: str) -> str | None:
         """The torch.device with `index` that the function has, or binds once for all its uses; `cpu` on a CPU. None

@@ -10,7 +10,7 @@ import libcst as cst
 from uncuda.bindings import dotted
 from uncuda.context import Context
 from uncuda.findings import TorchVersion
-from uncuda.fixes.builder import CannotFix, FixBuilder, InsertBefore, Replace
+from uncuda.fixes.builder import CannotFix, FixBuilder, Indent, InsertBefore, Replace
 from uncuda.guards import Guard
 from uncuda.walk import walk
 
@@ -126,10 +126,17 @@ def guard_rename(
     if line is not None and condition:
         fix.edits.append(InsertBefore(line, (f"if {condition}:",)))
         fix.edits.append(Replace(node.func, f"{indent_unit(fix.ctx)}{name}"))
+        if arguments is None and not any(_is_long_text(n) for n in walk(node)):
+            fix.edits.append(Indent(line, indent_unit(fix.ctx)))
     else:
         fix.replace(node.func, name)
     if arguments is not None:
         fix.arguments(node, arguments)
+
+
+def _is_long_text(node: cst.CSTNode) -> bool:
+    """Is this a part of a text with line breaks, which has its own indentation?"""
+    return isinstance(node, (cst.SimpleString, cst.FormattedStringText)) and "\n" in node.value
 
 
 def on_one_line(fix: FixBuilder, node: cst.Call) -> str:

@@ -16,6 +16,7 @@ from uncuda.findings import Applicability, Edit, Finding, Fix
 from uncuda.fixes.apply import apply, choose
 from uncuda.fixes.builder import (
     Bind,
+    Indent,
     InsertBefore,
     NodeEdit,
     PendingFix,
@@ -465,7 +466,7 @@ def _placed(text: str, root: cst.Module, ctx: Context, shift: int, source: str) 
                     wanted.append(edit.node)
                 elif isinstance(edit, ReplaceArguments):
                     wanted.extend((edit.call, edit.call.func))
-                elif isinstance(edit, InsertBefore):
+                elif isinstance(edit, (InsertBefore, Indent)):
                     wanted.extend(_with_smalls(edit.statement))
                 elif isinstance(edit, Remove):
                     wanted.extend((*_with_smalls(edit.statement), *_last_line(edit.statement)))
@@ -543,6 +544,10 @@ def _resolve(
                 line_start = above_comments(text, line_start)
             new = "".join(f"{indent}{line}{ctx.newline}" for line in edit.lines)
             edits.append(Edit(line_start, line_start, new))
+        elif isinstance(edit, Indent):
+            small = edit.statement.body[0]
+            start, end = (place + shift for place in where[id(small)])
+            edits.extend(Edit(at, at, edit.unit) for at in _line_starts(text, start, end))
         elif isinstance(edit, Remove):
             gone = _removal(text, edit, where, shift)
             if gone is None:
@@ -550,6 +555,12 @@ def _resolve(
             edits.append(gone)
     edits = [Edit(edit.start, edit.end, ctx.devices.resolved(edit.text)) for edit in edits]
     return Fix(fix.title, tuple(dict.fromkeys(edits)), fix.applicability, fix.floor)
+
+
+def _line_starts(text: str, start: int, end: int) -> Iterator[int]:
+    """Where the lines begin that follow the first of a piece of the text, but for blank ones."""
+    for found in re.finditer(r"(?:\r\n?|\n)(?=[^\r\n])", text[start:end]):
+        yield start + found.end()
 
 
 def _removal(text: str, edit: Remove, where: dict[int, tuple[int, int]], shift: int) -> Edit | None:

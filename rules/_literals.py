@@ -77,9 +77,11 @@ def type_argument(call: cst.Call) -> cst.BaseExpression | None:
 
 
 def at_import(ctx: Context) -> bool:
-    """Does the place run when the module is imported: at its top level, or in a class body?"""
-    for node in ctx.ancestors:
-        if isinstance(node, (cst.FunctionDef, cst.Lambda)):
+    """Does the place run when the module is imported: at its top level, in a class body, in a parameter's default?"""
+    for at, node in enumerate(ctx.ancestors):
+        if isinstance(node, cst.Lambda):
+            return False
+        if isinstance(node, cst.FunctionDef) and node.body in ctx.ancestors[at + 1 : at + 2]:
             return False
         match node:
             case cst.If(test=cst.Comparison(left=cst.Name("__name__"))):

@@ -180,8 +180,8 @@ class CudaSetDevice(Rule):
             "import os\n\nimport torch\n\n\ndef setup():\n"
             "    torch.cuda.set_device(\n        int(os.environ['LOCAL_RANK']),  # set by torchrun\n    )\n",
             "import os\n\nimport torch\n\n\ndef setup():\n    if torch.accelerator.is_available():\n"
-            "        torch.accelerator.set_device_index(\n        int(os.environ['LOCAL_RANK']),"
-            "  # set by torchrun\n    )\n",
+            "        torch.accelerator.set_device_index(\n            int(os.environ['LOCAL_RANK']),"
+            "  # set by torchrun\n        )\n",
             run="None",
             id="multi-line",
         ),

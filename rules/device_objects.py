@@ -109,6 +109,13 @@ class CudaDeviceObject(Rule):
             run="f(torch.nn.Linear(1, 1), A).bias.shape",
             id="or",
         ),
+        Bad(
+            "import torch\n\n\ndef f(n=2, device=torch.device('cuda', 0)):\n    return torch.ones(n, device=device)\n",
+            f"import torch\n\n\ndef f(n=2, device={_INDEXED.format('0')}):\n    return torch.ones(n, device=device)\n",
+            Applicability.UNSAFE,
+            run="f()",
+            id="default",
+        ),
         Bad("import torch\n\ndevice = torch.device('cuda')\n", None, floor=(2, 5), id="floor"),
         Bad(
             "import torch\n\n\ndef load(engine, device):\n    if engine:\n        import tensorrt\n\n"
@@ -131,6 +138,7 @@ class CudaDeviceObject(Rule):
         Good("import torch\n\ntorch.set_default_device(device)\n"),
         Good("import torch\n\nclass CudaBackend:\n    device = torch.device('cuda')\n", "the CUDA side of an interface"),
         Good("import torch\n\ndevice = torch.device(0)\n", "an index is portable already"),
+        Good("import torch\n\n\ndef f(n=2, device=torch.device('cpu')):\n    return n  # cuda\n"),
     )  # fmt: skip
 
     def visit_Call(self, node: cst.Call, ctx: Context) -> None:

@@ -443,6 +443,13 @@ class CudaMemoryControl(Rule):
             "    torch.get_device_module().set_per_process_memory_fraction(0.5, 0)\n",
             Applicability.UNSAFE,
         ),
+        Bad(
+            "import torch\n\ntorch.cuda.set_per_process_memory_fraction(\n    0.5,  # half of it\n    0,\n)\n",
+            'import torch\n\nif hasattr(torch.get_device_module(), "set_per_process_memory_fraction"):\n'
+            "    torch.get_device_module().set_per_process_memory_fraction(\n        0.5,  # half of it\n        0,\n    )\n",
+            Applicability.UNSAFE,
+            id="several-lines",
+        ),
         Bad("import torch\n\npool = torch.cuda.MemPool()\n", None, id="pool"),
         Bad(
             "import torch\n\nalloc = torch.cuda.memory.CUDAPluggableAllocator('a.so', 'm', 'f')\n"
