@@ -114,6 +114,11 @@ def tensors() -> None:
     z = torch.empty(0, device=NPU)
     torch.add(y, y, out=z)
     same(z, y.cpu() * 2)
+    wrong = torch.empty(3, device=NPU)
+    assert torch.cumsum(y[0], 0, out=wrong) is wrong
+    same(wrong, y[0].cpu().cumsum(0))
+    torch.add(y, 1, out=y)
+    same(y, z.cpu() / 2 + 1)
 
 
 @check

@@ -241,16 +241,12 @@ class _Calls(TorchFunctionMode):  # type: ignore[misc]
 
     def _raised(self, name: str, error: RuntimeError) -> None:
         if self._device is not None and any(text in str(error) for text in _MIXED):
-            place = self._journal.place(through_torch=True)
-            if place is not None:
-                self._journal.note("mixed", name, place)
+            self._journal.note("mixed", name, self._journal.own_place())
 
     def _computed(self, name: str, result: Any) -> None:
         first = result[0] if isinstance(result, tuple) and result else result
         if isinstance(first, torch.Tensor) and first.device.type == "cpu":
-            place = self._journal.place(through_torch=True)
-            if place is not None:
-                self._journal.note("cpu", name, place)
+            self._journal.note("cpu", name, self._journal.own_place())
 
 
 def _device_text(func: Any, name: str, args: Tuple[Any, ...]) -> str:

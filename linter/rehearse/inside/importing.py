@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
 from types import ModuleType
-from typing import Any, Optional, Sequence
+from typing import Any, Callable, Optional, Sequence
 
 from .journal import Journal
 
@@ -72,8 +73,22 @@ class _StandIn(importlib.abc.Loader):
 
         device = self._journal.settings["device"]
         module.__version__ = torch.__version__  # type: ignore[attr-defined]
+        module.__getattr__ = functools.partial(_vendor_function, module.__name__, device)  # type: ignore[method-assign]
         setattr(module, device, getattr(torch, device))
         self._journal.note("stand-in", module.__name__, self._journal.place())
+
+
+def _vendor_function(package: str, device: str, name: str) -> Callable[..., Any]:
+    """A function of the vendor's (`torch_npu.npu_rms_norm`): it can be imported, as libraries do, and not called."""
+    if not name.startswith(device + "_"):
+        raise AttributeError(
+            "module %r has no attribute %r; it is a stand-in of a rehearsal" % (package, name)
+        )
+
+    def missing(*_: Any, **__: Any) -> None:
+        raise NotImplementedError("%s.%s is the vendor's own: a rehearsal hasn't got it" % (package, name))
+
+    return missing
 
 
 def watch(journal: Journal) -> None:

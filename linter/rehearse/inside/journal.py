@@ -14,6 +14,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 VARIABLE = "UNCUDA_REHEARSAL"
 """The variable of the environment that holds the settings of a rehearsal, as JSON."""
 _HERE = os.path.dirname(os.path.abspath(__file__))
+PROJECT, LIBRARY = "project", "library"
 _SITE = ("site-packages", "dist-packages")
 
 
@@ -95,23 +96,32 @@ class Journal:
         for site in _SITE:
             if site in parts:
                 below = parts[parts.index(site) + 1 :]
-                return "torch" if below[0] in ("torch", "functorch", "torchgen") else "library"
-        return "stdlib" if path.startswith(self._stdlib) else "project"
+                return "torch" if below[0] in ("torch", "functorch", "torchgen") else LIBRARY
+        return "stdlib" if path.startswith(self._stdlib) else PROJECT
 
     def place(self, *, through_torch: bool = False) -> Optional[Place]:
-        """The line of the program that is running now: the innermost frame outside of this package.
+        """The line that is running now: the innermost one outside of this package.
 
         None where torch itself is at work; with `through_torch` that counts for whoever called torch.
         """
         frame: Optional[FrameType] = sys._getframe(1)
         while frame is not None:
             owner = self.owner(frame.f_code.co_filename)
-            if owner in ("project", "library"):
+            if owner in (PROJECT, LIBRARY):
                 return Place(os.path.abspath(frame.f_code.co_filename), frame.f_lineno, owner)
             if owner == "torch" and not through_torch:
                 return None
             frame = frame.f_back
         return None
+
+    def own_place(self) -> Optional[Place]:
+        """The line of the project that led to what is running now, through whatever libraries."""
+        frame: Optional[FrameType] = sys._getframe(1)
+        while frame is not None:
+            if self.owner(frame.f_code.co_filename) == PROJECT:
+                return Place(os.path.abspath(frame.f_code.co_filename), frame.f_lineno, PROJECT)
+            frame = frame.f_back
+        return self.place(through_torch=True)
 
     # -- the end -------------------------------------------------------------------------------------------
 
@@ -135,7 +145,7 @@ class Journal:
         while trace is not None:
             file = trace.tb_frame.f_code.co_filename
             owner = self.owner(file)
-            if owner in ("project", "library"):
+            if owner in (PROJECT, LIBRARY):
                 lines.append(Place(os.path.abspath(file), trace.tb_lineno, owner))
             trace = trace.tb_next
         name = type(error).__name__

@@ -116,15 +116,25 @@ class Kernels:
             for name in facts.outs
             if isinstance(kwargs.get(name), torch.Tensor) and kwargs[name].device.type == Simulated.name
         ]
-        for name, tensor in written:
-            named[name] = torch.empty(0, dtype=tensor.dtype)
-        result = op(*given, **named)
         if not written:
-            return call.given_back(result, facts.returns_written)
+            return call.given_back(op(*given, **named), facts.returns_written)
         for name, tensor in written:
-            if named[name].shape != tensor.shape:
-                resize(tensor, list(named[name].shape))
-            on_cpu(tensor).copy_(named[name])
+            if not tensor.numel():
+                named[name] = torch.empty(0, dtype=tensor.dtype)
+        try:
+            op(*given, **named)
+        except RuntimeError as error:
+            # An alias can't grow: what has another size is computed beside it.
+            if "resize" not in str(error):
+                raise
+            named.update((name, torch.empty(0, dtype=tensor.dtype)) for name, tensor in written)
+            op(*given, **named)
+        for name, tensor in written:
+            made = named[name]
+            if made.shape != tensor.shape or made.data_ptr() != tensor.data_ptr():
+                if made.shape != tensor.shape:
+                    resize(tensor, list(made.shape))
+                on_cpu(tensor).copy_(made)
         return written[0][1] if len(written) == 1 else tuple(tensor for _, tensor in written)
 
     # -- convolution ---------------------------------------------------------------------------------------
