@@ -167,6 +167,8 @@ def layers_train_alike() -> None:
         lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.MaxPool2d(2)), torch.randn(2, 3, 8, 8)
     )
     trained_alike(lambda: nn.ConvTranspose2d(3, 4, 3, groups=1), torch.randn(2, 3, 5, 5))
+    last = torch.randn(2, 4, 5, 5).contiguous(memory_format=torch.channels_last)
+    trained_alike(lambda: nn.Sequential(nn.Conv2d(4, 4, 3), nn.GroupNorm(2, 4)), last)
     trained_alike(lambda: nn.LSTM(6, 5, 2, batch_first=True), torch.randn(2, 3, 6))
     trained_alike(lambda: nn.GRU(6, 5, bidirectional=True), torch.randn(3, 2, 6))
     trained_alike(lambda: nn.Embedding(7, 4), torch.tensor([[1, 2], [3, 3]]))

@@ -8,6 +8,7 @@ from pathlib import Path
 from uncuda.audit import judge
 from uncuda.audit.effort import ASSUMPTIONS, costed, days
 from uncuda.audit.model import Audit, Point, Remedy, SourceRow, Tie
+from uncuda.audit.programs import Program
 from uncuda.findings import Target
 
 GATE = "UC702"
@@ -32,12 +33,13 @@ def build(
     loaders: Mapping[str, Sequence[str]] | None = None,
     sources: Sequence[SourceRow] = (),
     examples: Sequence[Tie] = (),
+    rehearsed: Sequence[Program] = (),
 ) -> Audit:
     """The audit of `ties`, which must be those of every severity."""
     ties = costed(ties)
     standings = tuple(judge.standing(target, ties, loaders or {}) for target in targets)
     files_by_effort, directories = judge.spots(ties)
-    plan = judge.plan(ties, targets, paths)
+    plan = judge.plan(ties, targets, paths, rehearsed)
     points = round(sum(phase.points for phase in plan), 2)
     counted = {r: sum(t.remedy is r for t in ties) for r in Remedy}
     kinds = ("packages", "kernels", "deployment", "process")

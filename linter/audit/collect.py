@@ -15,6 +15,7 @@ from uncuda.audit.build import build
 from uncuda.audit.examples import examples, is_text
 from uncuda.audit.judge import IMPORT, tie
 from uncuda.audit.model import Audit, Point, Tie
+from uncuda.audit.programs import programs
 from uncuda.audit.sources import sources
 from uncuda.findings import Target
 from uncuda.git import Repository
@@ -109,6 +110,7 @@ def collect(arguments: Namespace) -> Audit:
         loaders=_loaders(ties, jobs),
         sources=sources(jobs, ties),
         examples=examples([*texts, *jobs], chosen),
+        rehearsed=programs(jobs, ties, arguments.entry),
     )
 
 

@@ -23,6 +23,7 @@ from uncuda.audit.model import (
     Tie,
     Verdict,
 )
+from uncuda.audit.programs import SHOWN, Program, target_of
 from uncuda.findings import Applicability, Category, Outcome, Target
 from uncuda.results import OUTCOME_ORDER, Placed
 
@@ -243,8 +244,10 @@ def spots(ties: Sequence[Tie]) -> tuple[tuple[Spot, ...], tuple[Spot, ...]]:
 # -- the plan ----------------------------------------------------------------------------------------------
 
 
-def plan(ties: Sequence[Tie], targets: Sequence[Target], paths: Sequence[str]) -> tuple[Phase, ...]:
-    """The phases, empty ones left out."""
+def plan(
+    ties: Sequence[Tie], targets: Sequence[Target], paths: Sequence[str], rehearsed: Sequence[Program] = ()
+) -> tuple[Phase, ...]:
+    """The phases, empty ones left out. `rehearsed`: the programs that a rehearsal can run."""
     where = shlex.join(paths) or "."
     target = f" --target {','.join(t.value for t in targets)}" if len(targets) < len(Target) else ""
     open_ties = [t for t in ties if t.remedy is not Remedy.NONE]
@@ -288,7 +291,7 @@ def plan(ties: Sequence[Tie], targets: Sequence[Target], paths: Sequence[str]) -
     ]
     phases = [p for p in phases if p is not None]
     if open_ties:
-        phases.append(_verification(where, target, targets))
+        phases.append(_verification(where, target, targets, rehearsed))
     return tuple(p for p in phases if p is not None)
 
 
@@ -317,7 +320,19 @@ def _made(ties: Sequence[Tie]) -> str:
     return "; ".join(dict.fromkeys(titles))
 
 
-def _verification(where: str, target: str, targets: Sequence[Target]) -> Phase:
+def _rehearsals(targets: Sequence[Target], rehearsed: Sequence[Program]) -> Iterable[Step]:
+    """The programs on a simulated accelerator, where no real one is needed."""
+    target = target_of(targets)
+    if target is None:
+        return
+    for program in rehearsed[:SHOWN]:
+        yield Step(f"{program.path} does without CUDA", 1, 0.0, command=program.command(target))
+    left = len(rehearsed) - SHOWN
+    if left > 0:
+        yield Step(f"{left} more {'program' if left == 1 else 'programs'} to rehearse", left, 0.0)
+
+
+def _verification(where: str, target: str, targets: Sequence[Target], rehearsed: Sequence[Program]) -> Phase:
     names = ", ".join(t.value for t in targets if t is not Target.CPU)
     steps = [
         Step(
@@ -332,6 +347,7 @@ def _verification(where: str, target: str, targets: Sequence[Target]) -> Phase:
             0.0,
             "with the CPU build of torch, where whatever still asks for CUDA raises",
         ),
+        *_rehearsals(targets, rehearsed),
     ]
     if names:
         steps.append(Step(f"A short run on {names}: results and speed beside the CUDA run's", 1, VERIFY))

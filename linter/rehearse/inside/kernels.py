@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import torch
@@ -19,6 +20,9 @@ _METADATA = (
     "as_strided", "view", "_reshape_alias", "unfold", "set_.source_Storage_storage_offset", "set_.source_Tensor",
     "set_.source_Storage",
 )  # fmt: skip
+
+# Operators that torch writes out for a device that lacks them, in a way that not every layout of memory allows.
+_WHOLE = ("native_group_norm",)
 
 # Operators that take tensors of the CPU beside those of a device, on CUDA as well.
 _MIXING = (
@@ -68,6 +72,8 @@ class Kernels:
 
         for name in _METADATA:
             kernel(name, _on_itself(_overload(name)))
+        for name in _WHOLE:
+            kernel(name, functools.partial(self.run, _overload(name)))
         kernel("empty.memory_format", _empty)
         kernel("empty_strided", _empty_strided)
         kernel("resize_", resize)
