@@ -322,9 +322,13 @@ class CudaBf16Check(Rule):
     fix_safety = (
         "Safe: the same call with CUDA, False without an accelerator, as before. On a ROCm build without a "
         "GPU it "
-        "said True before and says False now."
+        "said True before and says False now. With an argument it is unsafe: Cambricon's function takes none."
     )
-    sources = ("torch 2.13.0, executed", "knowledge base: torch.cuda.is_bf16_supported")
+    sources = (
+        "torch 2.13.0, executed",
+        "torch_mlu: torch_mlu/mlu/__init__.py, is_bf16_supported()",
+        "knowledge base: torch.cuda.is_bf16_supported",
+    )
     bad = (
         Bad(
             "import torch\n\ndtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16\n",
@@ -353,6 +357,7 @@ class CudaBf16Check(Rule):
             "torch.cuda.is_bf16_supported(including_emulation=False)\n",
             "import torch\n\nok = torch.cuda.is_available() and getattr(torch.get_device_module(), "
             '"is_bf16_supported", lambda **_: False)(including_emulation=False)\n',
+            applicability=Applicability.UNSAFE,
             run="ok",
             id="and",
         ),
@@ -375,6 +380,11 @@ class CudaBf16Check(Rule):
             node,
             "`torch.cuda.is_bf16_supported()` says no on other accelerators",
             symbol="torch.cuda.is_bf16_supported",
-            fix=lambda fix: module_says(fix, node, "is_bf16_supported"),
+            fix=lambda fix: self._ask(fix, node),
             title="Ask the device's own module",
         )
+
+    def _ask(self, fix: FixBuilder, node: cst.Call) -> None:
+        if node.args:
+            fix.unsafe()
+        module_says(fix, node, "is_bf16_supported")
