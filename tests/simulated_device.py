@@ -109,6 +109,7 @@ def tensors() -> None:
     same(torch.einsum("ij,jk->ik", y, y), y.cpu() @ y.cpu())
     assert y.topk(2).values.device == NPU
     assert torch.randperm(5, device=NPU).device == NPU
+    assert torch.ones(2, pin_memory=True).to(NPU, non_blocking=True).device == NPU
     assert torch.where(y > 0, y, 0.0).device == NPU
     assert torch.zeros_like(y).device == torch.empty_like(y).device == y.new_zeros(2).device == NPU
     z = torch.empty(0, device=NPU)
@@ -321,6 +322,9 @@ def the_runtime_answers() -> None:
     end.record()
     end.synchronize()
     assert start.elapsed_time(end) >= 0
+    timed = torch.npu.Event(True)
+    timed.record()
+    assert timed.query() and timed.elapsed_time(end) <= 0
     stream = torch.Stream("npu")
     with stream:
         torch.ones(2, device=NPU).record_stream(stream)

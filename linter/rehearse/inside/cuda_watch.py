@@ -196,6 +196,9 @@ class _Calls(TorchFunctionMode):  # type: ignore[misc]
         kwargs: Optional[Dict[str, Any]] = None,
     ) -> Any:
         kwargs = kwargs or {}
+        if self._device is not None and kwargs.get("pin_memory"):
+            # There is no pinned memory to give: a plain tensor does the same.
+            kwargs = {**kwargs, "pin_memory": False}
         subject = self._asked(func, args, kwargs)
         try:
             if subject is None:

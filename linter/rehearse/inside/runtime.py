@@ -55,6 +55,21 @@ class Event(torch.Event):  # type: ignore[misc]
         """There is nothing to wait for."""
 
 
+def _device_event(name: str) -> Any:
+    """`torch.npu.Event`: torch's own, with the arguments that those of devices' modules take by position."""
+
+    class DeviceEvent(Event):
+        """An event of the device, whichever is current."""
+
+        def __new__(
+            cls, enable_timing: bool = False, blocking: bool = False, interprocess: bool = False
+        ) -> Any:
+            return super().__new__(cls, torch.device(name), enable_timing=enable_timing, blocking=blocking)
+
+    DeviceEvent.__name__ = DeviceEvent.__qualname__ = "Event"
+    return DeviceEvent
+
+
 class DeviceContext:
     """`with torch.npu.device(1):` — another current device for a while."""
 
@@ -130,7 +145,7 @@ def device_module(name: str) -> ModuleType:
     module.__dict__.update(
         {**dict.fromkeys(_ZEROS, _zero), **dict.fromkeys(_EFFECTS, _nothing), **seeds, **answers}
     )
-    module.__dict__.update(device=DeviceContext, Stream=torch.Stream, Event=Event)
+    module.__dict__.update(device=DeviceContext, Stream=torch.Stream, Event=_device_event(name))
     return module
 
 
