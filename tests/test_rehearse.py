@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import textwrap
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,14 @@ from conftest import write
 from rehearsing import Rehearsed, rehearse
 
 import uncuda as package
+from uncuda.findings import Target
+from uncuda.rehearse import as_json, as_text
+from uncuda.rehearse.devices import device_of
+from uncuda.rehearse.judge import Judge
+from uncuda.rehearse.launch import Ending
+from uncuda.rehearse.model import Rehearsal, Verdict
+from uncuda.rehearse.notes import Line, Notes, Raised, Seen
+from uncuda.report.ansi import Style
 
 INSIDE = Path(package.__file__).parent / "rehearse"
 
@@ -143,17 +152,7 @@ def test_a_failure_is_told_with_its_line_and_rule(tmp_path: Path) -> None:
     assert places == [("nets.py", 5), ("program.py", 3)]
     assert failure["rule"]["code"] == "UC101"
     assert "uncuda check --target ascend --fix nets.py" in done.report["next"]
-    text = uncuda_text(tmp_path, "program.py")
-    assert "\n  it failed at nets.py:5: AssertionError\n" in text
-    assert "\n  nets.py:5: torch.nn.Module.cuda UC101 crash: " in text
-
-
-def uncuda_text(folder: Path, *arguments: str) -> str:
-    """The report for people."""
-    path = folder / "report.txt"
-    command = [sys.executable, "-m", "uncuda", "rehearse", "--output-file", str(path), *arguments]
-    subprocess.run(command, cwd=folder, capture_output=True, check=False, timeout=240)
-    return path.read_text("utf-8")
+    assert done.report["summary"] == "it failed at nets.py:5: AssertionError"
 
 
 def test_a_tensor_left_behind_is_found(tmp_path: Path) -> None:
@@ -173,18 +172,49 @@ def test_a_tensor_left_behind_is_found(tmp_path: Path) -> None:
     assert done.report["next"][0].startswith("A tensor or a module was left on the CPU")
 
 
-def test_what_is_handled_doesnt_count_unless_asked_for(tmp_path: Path) -> None:
-    text = """\
-        import torch
+def judged(
+    folder: Path, text: str, *touches: tuple[str, int], code: int = 0, strict: bool = False
+) -> Rehearsal:
+    """What is said of a program that asked for these things on these lines, and used the device."""
+    write(folder, {"program.py": text})
+    file = str(folder / "program.py")
+    notes = Notes(way="simulated", torch="2.13.0", operators=Counter({"aten::add": 2}))
+    notes.touches = [Seen(symbol, Line(file, line), 1) for symbol, line in touches]
+    judge = Judge(Target.ASCEND, strict=strict)
+    return judge.rehearsal(notes, Ending(code, 1.0), ["program.py"], device_of(Target.ASCEND), 1)
 
-        device = torch.accelerator.current_accelerator()
-        torch.ones(2, device=device).add(1)
-        torch.cuda.manual_seed(0)
-        """
-    done = program(tmp_path, text)
-    assert (done.code, done.report["verdict"], done.touches) == (0, "ran", {("torch.cuda.manual_seed", 5)})
-    strict = program(tmp_path, text, "--strict")
-    assert (strict.code, strict.report["verdict"], strict.hurting) == (1, "tied", strict.touches)
+
+def test_what_is_harmless_or_handled_doesnt_count_unless_asked_for(tmp_path: Path) -> None:
+    text = "import torch\n\ntorch.cuda.manual_seed(0)\nif False:\n    torch.cuda.synchronize()\n"
+    seed, wait = ("torch.cuda.manual_seed", 3), ("torch.cuda.synchronize", 5)
+    assert judged(tmp_path, text, seed).verdict is Verdict.RAN
+    assert judged(tmp_path, text, seed, strict=True).verdict is Verdict.TIED
+    both = judged(tmp_path, text, seed, wait)
+    assert both.verdict is Verdict.TIED
+    assert [(t.symbol, t.hurts) for t in both.touches] == [(wait[0], True), (seed[0], False)]
+    silenced = text.replace("synchronize()", "synchronize()  # uncuda: ignore[UC206] CUDA alone gets here")
+    assert judged(tmp_path, silenced, seed, wait).verdict is Verdict.RAN
+    assert judged(tmp_path, text, seed, code=3).verdict is Verdict.FAILED
+
+
+def test_the_report_for_people(tmp_path: Path) -> None:
+    found = judged(tmp_path, "import torch\n\ntorch.cuda.synchronize()\n", ("torch.cuda.synchronize", 3))
+    text = as_text.render(found, Style())
+    assert "\n  it ran, but 1 line asks for CUDA\n  torch 2.13.0 on a simulated npu, 1.0 s\n" in text
+    assert f"\n  {tmp_path}/program.py:3: torch.cuda.synchronize UC206 crash: " in text
+    assert "[safe fix]" in text
+    assert f"\n  uncuda check --target ascend --fix {tmp_path}/program.py\n" in text
+    assert "\x1b[" not in text
+    assert "\x1b[31;1mit ran, but 1 line asks for CUDA" in as_text.render(found, Style(color=True))
+
+
+def test_what_a_program_says_cant_reach_the_terminal_raw(tmp_path: Path) -> None:
+    notes = Notes(way="simulated", raised=[Raised("Bad\x1b[2J", "\x1b]0;title\x07\nmore", (), 0.0)])
+    found = Judge(Target.ASCEND, strict=False).rehearsal(
+        notes, Ending(1, 1.0), ["a\x1b[2J.py"], device_of(Target.ASCEND), 1
+    )
+    assert "\x1b" not in as_text.render(found, Style())
+    assert "\x1b" not in as_json.render(found)
 
 
 def test_without_a_device_torch_cuda_is_watched(tmp_path: Path) -> None:

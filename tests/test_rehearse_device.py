@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from rehearsing import Rehearsed, rehearse
 
+pytestmark = pytest.mark.xdist_group("rehearse_device")
+
 PROGRAM = Path(__file__).parent / "simulated_device.py"
 CHECKS = re.findall(r"^@check\ndef (\w+)", PROGRAM.read_text("utf-8"), re.MULTILINE)
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from rehearsing import rehearse
 
+pytestmark = pytest.mark.xdist_group("rehearse_fixes")
+
 PROGRAM = Path(__file__).parent / "fixed_examples.py"
 RAISE = {
     "UC204-fsdp": "FSDP wants a process group",
