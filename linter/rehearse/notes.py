@@ -58,6 +58,7 @@ class Notes:
     """What all the processes of a rehearsal saw. `way` is None when none of them imported torch."""
 
     processes: int = 0
+    """Those that imported torch."""
     way: str | None = None
     why: str = ""
     torch: str = ""
@@ -128,9 +129,8 @@ def _add(counts: dict[tuple[str, Line], int], row: Mapping[str, Any], owner: str
 
 
 def _other(notes: Notes, kind: str, row: Mapping[str, Any]) -> None:
-    if kind == "start":
+    if kind == "torch":
         notes.processes += 1
-    elif kind == "torch":
         if notes.way is None:
             notes.way, notes.why, notes.torch = row["way"], row["why"], row["version"]
     elif kind == "raised":
