@@ -24,10 +24,10 @@ _MIXED = "at least two devices"
 
 _BLIND = (
     "numbers, dtypes and operators that a real device lacks: the CPU computes here",
-    "missing synchronization: the simulated device has done everything at once",
     "lines that this run didn't come to: `uncuda check` reads those too",
 )
 _BLIND_SIMULATED = (
+    "missing synchronization: the simulated device has done everything at once",
     "torch.compile: compiled functions ran as they are",
     "sparse, quantized and nested tensors, and kernels of the project's own: the simulated device has none",
 )

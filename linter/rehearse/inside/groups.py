@@ -17,6 +17,13 @@ _COLLECTIVES = (
 )  # fmt: skip
 
 
+_IN_A_ROW = (
+    "_allgather_base_", "allgather_into_tensor_coalesced_", "_reduce_scatter_base_", "reduce_scatter_tensor_coalesced_",
+)  # fmt: skip
+"""Those in which a tensor stands for the tensors of all processes: gloo wants them in the first dimension, while
+vendors' back ends ask for nothing but the number of elements."""
+
+
 def install(device: str, backend: str, journal: Journal) -> None:
     """Makes torch.distributed know the back end."""
     if not (torch.distributed.is_available() and torch.distributed.is_gloo_available()):
@@ -37,20 +44,21 @@ def install(device: str, backend: str, journal: Journal) -> None:
         journal.note("group", backend, journal.place(through_torch=True), size=size)
         return made
 
-    def on_twin(value: Any) -> Any:
+    def on_twin(value: Any, in_a_row: bool) -> Any:
         if isinstance(value, torch.Tensor):
-            return on_cpu(value)
+            alias = on_cpu(value)
+            return alias.view(-1) if in_a_row and alias.is_contiguous() else alias
         if isinstance(value, (list, tuple)):
-            return [on_twin(v) for v in value]
+            return [on_twin(v, in_a_row) for v in value]
         if isinstance(value, torch.ScriptObject) and "ProcessGroup" in str(value._type()):
             found = ProcessGroup.unbox(value)._get_backend(torch.device(device))
             return twins[id(found)][1].boxed()
         return value
 
-    def kernel(op: Any) -> Callable[..., Any]:
+    def kernel(op: Any, in_a_row: bool) -> Callable[..., Any]:
         def run(*args: Any) -> Any:
             journal.count_op(op.name())
-            result = op(*[on_twin(a) for a in args])
+            result = op(*[on_twin(a, in_a_row) for a in args])
             # The tensors that came in are the results; only the work is new.
             return (args[0], result[1]) if isinstance(result, tuple) else result
 
@@ -65,4 +73,4 @@ def install(device: str, backend: str, journal: Journal) -> None:
         for name in _COLLECTIVES:
             op = getattr(getattr(torch.ops.c10d, name, None), "default", None)
             if op is not None:
-                library.impl(name, kernel(op), "PrivateUse1", allow_override=True)
+                library.impl(name, kernel(op, name in _IN_A_ROW), "PrivateUse1", allow_override=True)

@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import torch
 
+from . import sync_batch_norm
 from .journal import Journal
 from .labels import LIBRARIES, Simulated, index_of, is_simulated, on_cpu, on_device
 
@@ -86,6 +87,7 @@ class Kernels:
         for key in _OVERRIDABLE:
             library.impl("_has_compatible_shallow_copy_type", _can_take_over, key)
         self._register_recurrent(library)
+        sync_batch_norm.register(library)
         rest = torch.library.Library("_", "IMPL")
         LIBRARIES.append(rest)
         rest.fallback(self.run, "PrivateUse1")
@@ -125,7 +127,8 @@ class Kernels:
         if not written:
             return call.given_back(op(*given, **named), facts.returns_written)
         for name, tensor in written:
-            if not tensor.numel():
+            if not tensor.numel() or not tensor.dim():
+                # What is still to get its size, or a number that some operators use for more on the way.
                 named[name] = torch.empty(0, dtype=tensor.dtype)
         try:
             op(*given, **named)

@@ -59,8 +59,26 @@ def _replace_storages() -> None:
             return on_device(data, index_of(device)).untyped_storage()
 
     torch.UntypedStorage.__new__ = new
+    _replace_sizes(torch.UntypedStorage)
     # What torch.load asks where a storage of the device goes: there is no module attribute to find it by.
     torch.serialization.register_package(1, lambda stored: None, _loaded)
+
+
+def _replace_sizes(storage: Any) -> None:
+    """FSDP frees memory by giving a storage the size 0, and takes it back the same way: here the memory stays, and
+    the storage says what size it was given."""
+    resize, size, nbytes = storage.resize_, storage.size, storage.nbytes
+
+    def resize_(self: Any, wanted: int) -> Any:
+        if self.device.type != Simulated.name or wanted > nbytes(self):
+            return resize(self, wanted)
+        self._given_size = wanted
+        return self
+
+    def given(original: Any) -> Any:
+        return lambda self: self.__dict__["_given_size"] if "_given_size" in self.__dict__ else original(self)
+
+    storage.resize_, storage.size, storage.nbytes = resize_, given(size), given(nbytes)
 
 
 def _loaded(storage: Any, location: Any) -> Any:
