@@ -112,6 +112,10 @@ def tensors() -> None:
     assert y.topk(2).values.device == NPU
     assert torch.randperm(5, device=NPU).device == NPU
     assert torch.ones(2, pin_memory=True).to(NPU, non_blocking=True).device == NPU
+    assert (
+        x.to("cpu", non_blocking=True).device.type == x.double().to("cpu", torch.int32).device.type == "cpu"
+    )
+    assert x.to("npu:1", torch.float64).device.index == 1 and x.half().device == NPU
     assert torch.where(y > 0, y, 0.0).device == NPU
     assert torch.zeros_like(y).device == torch.empty_like(y).device == y.new_zeros(2).device == NPU
     z = torch.empty(0, device=NPU)
@@ -174,6 +178,10 @@ def layers_train_alike() -> None:
     trained_alike(lambda: nn.Sequential(nn.Conv2d(4, 4, 3), nn.GroupNorm(2, 4)), last)
     trained_alike(lambda: nn.LSTM(6, 5, 2, batch_first=True), torch.randn(2, 3, 6))
     trained_alike(lambda: nn.GRU(6, 5, bidirectional=True), torch.randn(3, 2, 6))
+    trained_alike(lambda: nn.LSTMCell(6, 5), torch.randn(2, 6))
+    trained_alike(lambda: nn.GRUCell(6, 5), torch.randn(2, 6))
+    packed = nn.utils.rnn.pack_padded_sequence(torch.ones(4, 2, 3, device=NPU), torch.tensor([4, 2]))
+    assert nn.LSTM(3, 4).to(NPU)(packed)[0].data.device == NPU
     trained_alike(lambda: nn.Embedding(7, 4), torch.tensor([[1, 2], [3, 3]]))
     trained_alike(
         lambda: nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True), torch.randn(2, 5, 8)

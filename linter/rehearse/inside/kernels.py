@@ -7,13 +7,12 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import torch
 
-from . import sync_batch_norm
+from . import recurrent, sync_batch_norm
 from .journal import Journal
-from .labels import LIBRARIES, Simulated, index_of, is_simulated, on_cpu, on_device
+from .labels import LIBRARIES, OWN_KEYS, Simulated, index_of, is_simulated, on_cpu, on_device
 
 aten = torch.ops.aten
 _CPU = torch._C.DispatchKeySet(torch._C.DispatchKey.CPU)
-_OVERRIDABLE = ("PrivateUse1", "AutogradPrivateUse1")
 
 # Kernels that move no data: the CPU's one works on the simulated tensor itself. The storage and the offset stay
 # shared, which autograd's bookkeeping of views relies on.
@@ -78,31 +77,21 @@ class Kernels:
         kernel("empty.memory_format", _empty)
         kernel("empty_strided", _empty_strided)
         kernel("resize_", resize)
+        kernel("_to_copy", _to_copy)
         kernel("_copy_from", _copy_from)
         kernel("_copy_from_and_resize", _copy_from_and_resize)
         kernel("_local_scalar_dense", lambda tensor: on_cpu(tensor).item())
         # Convolution has an entry of its own for devices from outside.
         kernel("convolution_overrideable", self._convolution)
         kernel("convolution_backward_overrideable", self._convolution_backward)
-        for key in _OVERRIDABLE:
+        for key in OWN_KEYS:
             library.impl("_has_compatible_shallow_copy_type", _can_take_over, key)
-        self._register_recurrent(library)
+        recurrent.register(library)
         sync_batch_norm.register(library)
         rest = torch.library.Library("_", "IMPL")
         LIBRARIES.append(rest)
         rest.fallback(self.run, "PrivateUse1")
         rest.fallback(torch.library.fallthrough_kernel, "AutocastPrivateUse1")
-
-    @staticmethod
-    def _register_recurrent(library: Any) -> None:
-        """The fused cells exist for CUDA only: these are written out."""
-        from torch._decomp import decompositions
-
-        for name, function in (("lstm.input", "lstm_impl"), ("gru.input", "gru_impl")):
-            found = getattr(decompositions, function, None)
-            if found is not None:
-                for key in _OVERRIDABLE:
-                    library.impl(name, found, key)
 
     # -- every other operator ------------------------------------------------------------------------------
 
@@ -269,6 +258,18 @@ def resize(tensor: Any, size: Any, *, memory_format: Any = None) -> Any:
         storage = larger.untyped_storage()
     aten.set_.source_Storage_storage_offset.redispatch(_CPU, tensor, storage, offset, size, strides)
     return tensor
+
+
+def _to_copy(
+    source: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: Any = None,
+    non_blocking: bool = False, memory_format: Any = None,
+) -> Any:  # fmt: skip
+    """A copy of a simulated tensor, wherever; torch's own asks for pinned memory where the copy need not be waited for."""
+    alias = on_cpu(source)
+    if device is not None and not is_simulated(device):
+        return aten._to_copy(alias, dtype=dtype, layout=layout, device=device, memory_format=memory_format)
+    index = source.device.index if device is None else index_of(device)
+    return on_device(aten._to_copy(alias, dtype=dtype, layout=layout, memory_format=memory_format), index)
 
 
 def _copy_from(source: Any, target: Any, non_blocking: bool = False) -> Any:

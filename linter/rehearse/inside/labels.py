@@ -14,6 +14,9 @@ import torch
 _CPU, _EXTENSION = 1, 12
 """DLPack's numbers for the CPU and for devices that torch knows as PrivateUse1."""
 
+OWN_KEYS = ("PrivateUse1", "AutogradPrivateUse1")
+"""The dispatcher's keys for operators of the device that replace torch's own, derivatives included."""
+
 _pointer = ctypes.pythonapi.PyCapsule_GetPointer
 _pointer.restype = ctypes.c_void_p
 _pointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
