@@ -197,6 +197,28 @@ def test_what_is_harmless_or_handled_doesnt_count_unless_asked_for(tmp_path: Pat
     assert judged(tmp_path, text, seed, code=3).verdict is Verdict.FAILED
 
 
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        (
+            "Expected all tensors to be on the same device, but found at least two devices",
+            "A tensor or a module was",
+        ),
+        ("the simulated device has dense tensors only, not torch.sparse_coo", "The simulation lacks this"),
+        ("Could not run 'aten::x' with arguments from the 'Sparsenpu' backend.", "The simulation lacks this"),
+        ("Could not run 'aten::x' with arguments from the 'CUDA' backend.", ""),
+        ("Torch not compiled with CUDA enabled", ""),
+    ],
+)
+def test_what_an_exception_most_likely_means(tmp_path: Path, text: str, advice: str) -> None:
+    notes = Notes(way="simulated", raised=[Raised("RuntimeError", text, (), 0.0)])
+    found = Judge(Target.ASCEND, strict=False).rehearsal(
+        notes, Ending(1, 1.0), ["a.py"], device_of(Target.ASCEND), 1
+    )
+    assert found.failure is not None
+    assert found.failure.advice.startswith(advice) and bool(found.failure.advice) == bool(advice)
+
+
 def test_the_report_for_people(tmp_path: Path) -> None:
     found = judged(tmp_path, "import torch\n\ntorch.cuda.synchronize()\n", ("torch.cuda.synchronize", 3))
     text = as_text.render(found, Style())

@@ -22,6 +22,11 @@ ARGUMENT = 'device="cuda" argument'
 """What the tables call the device argument of any function of torch."""
 _MIXED = "at least two devices"
 
+_LACKING = re.compile(
+    r"PrivateUse1|the simulated device has|from the '(?!\w*CUDA)\w+' backend|has no attribute '_scatter'"
+)
+"""What torch says where the simulation has nothing to give."""
+
 _BLIND = (
     "numbers, dtypes and operators that a real device lacks: the CPU computes here",
     "lines that this run didn't come to: `uncuda check` reads those too",
@@ -188,4 +193,9 @@ def _advice(raised: Raised, rule: Rule | None) -> str:
     """What an exception most likely means here."""
     if _MIXED in raised.text or "and weight type" in raised.text:
         return "A tensor or a module was left on the CPU: move it to the device of the others."
+    if _LACKING.search(raised.text):
+        return (
+            "The simulation lacks this, and a real device may have it; to see the rest of the program, watch it "
+            "without a device: uncuda rehearse --watch-only"
+        )
     return ""
