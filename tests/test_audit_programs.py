@@ -24,6 +24,7 @@ FILES = {
     "text.py": TIE + 'x = "__main__"\n',
 }
 MODULES = (
+    "uncuda rehearse --target ascend -m pytest",
     "uncuda rehearse --target ascend train.py",
     "uncuda rehearse --target ascend -m jobs",
     "uncuda rehearse --target ascend --devices 2 -m torch.distributed.run --standalone --nproc_per_node 2 -m jobs.run",
@@ -43,7 +44,7 @@ def commands(root: Path, *words: str) -> list[str]:
     return [s["command"] for s in plan[-1]["steps"] if s["command"].startswith("uncuda rehearse")]
 
 
-def test_programs_are_rehearsed_the_most_tied_first(tmp_path: Path) -> None:
+def test_tests_and_programs_are_rehearsed_the_most_tied_first(tmp_path: Path) -> None:
     write(tmp_path, FILES)
     assert commands(tmp_path) == list(MODULES)
 
@@ -74,6 +75,6 @@ def test_an_entry_is_the_program(tmp_path: Path) -> None:
 
 
 def test_of_many_programs_some_are_shown(tmp_path: Path) -> None:
-    write(tmp_path, {f"p{n}.py": TIE + GUARD for n in range(7)})
-    assert len(commands(tmp_path)) == 5
+    write(tmp_path, {f"p{n}.py": TIE + GUARD for n in range(8)})
+    assert len(commands(tmp_path)) == 6
     assert "2 × 2 more programs to rehearse" in audited(tmp_path)

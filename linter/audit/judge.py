@@ -326,7 +326,7 @@ def _rehearsals(targets: Sequence[Target], rehearsed: Sequence[Program]) -> Iter
     if target is None:
         return
     for program in rehearsed[:SHOWN]:
-        yield Step(f"{program.path} does without CUDA", 1, 0.0, command=program.command(target))
+        yield Step(f"Rehearse {program.path}", 1, 0.0, command=program.command(target))
     left = len(rehearsed) - SHOWN
     if left > 0:
         yield Step(f"{left} more {'program' if left == 1 else 'programs'} to rehearse", left, 0.0)

@@ -16,7 +16,7 @@ from uncuda.loading import body
 from uncuda.rehearse.devices import SIMULATED
 from uncuda.runner import Job
 
-SHOWN = 5
+SHOWN = 6
 """Programs whose command is shown; the others are counted."""
 _MANY = 40
 """Programs whose imports are followed at most."""
@@ -25,6 +25,7 @@ _OURS = frozenset({"packages", "deployment", "process"})
 _TESTS = re.compile(
     r"(?:\A|/)(?:tests?/|testing/|test_[^/]*\.py\Z|[^/]*_test\.py\Z|conftest\.py\Z|setup\.py\Z)"
 )
+_TEST_FILE = re.compile(r"(?:\A|[/\\])(?:test_[^/\\]*|[^/\\]*_test)\.py\Z")
 _LAUNCHED = ("LOCAL_RANK", "torchrun")
 
 
@@ -63,10 +64,14 @@ def target_of(targets: Sequence[Target]) -> Target | None:
     return next((t for t in targets if t in SIMULATED), SIMULATED[0])
 
 
-def programs(jobs: Sequence[Job], ties: Sequence[Tie], entry: str | None = None) -> tuple[Program, ...]:
-    """The programs that torch ties to CUDA, in their own file or in one that they import; most ties first.
+TESTS = Program("the project's tests", "pytest", False)
 
-    A program is a file that asks whether it is `__main__`, or is called so; tests aren't. With an `entry` it is that.
+
+def programs(jobs: Sequence[Job], ties: Sequence[Tie], entry: str | None = None) -> tuple[Program, ...]:
+    """The programs that torch ties to CUDA, in their own file or in one that they import; most ties first, after the
+    project's tests.
+
+    A program is a file that asks whether it is `__main__`, or is called so. With an `entry` it is that alone.
     """
     own: dict[str, int] = defaultdict(int)
     for tie in ties:
@@ -91,7 +96,9 @@ def programs(jobs: Sequence[Job], ties: Sequence[Tie], entry: str | None = None)
         count = own.get(name, 0)
         if count or (reach and _reaches(job.path, files, tied)):
             found.append((count, Program(name, _module(job.path, name), _is_launched(data))))
-    return tuple(program for _, program in sorted(found, key=lambda item: (-item[0], item[1].path)))
+    most_first = [program for _, program in sorted(found, key=lambda item: (-item[0], item[1].path))]
+    tested = wanted is None and any(_TEST_FILE.search(job.display) for job in files)
+    return (TESTS, *most_first) if tested else tuple(most_first)
 
 
 def _read(path: Path) -> bytes:

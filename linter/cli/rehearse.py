@@ -26,6 +26,7 @@ program does what it always does: it writes its files, opens its connections. On
 
 examples:
   uncuda rehearse train.py --epochs 1             the program's arguments come after its name
+  uncuda rehearse -m pytest                       the project's tests, on an accelerator
   uncuda rehearse --target mlu -m mypackage.train
   uncuda rehearse --python .venv/bin/python train.py
   uncuda rehearse --devices 2 -m torch.distributed.run --nproc_per_node 2 train.py
