@@ -410,6 +410,18 @@ def defaults_and_storages() -> None:
 
 
 @check
+def data_parallel() -> None:
+    here, there = twins(lambda: nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3)))
+    for devices in ([0], [0, 1]):
+        spread = nn.DataParallel(there, device_ids=devices)
+        x = torch.randn(6, 4)
+        out = spread(x.to(NPU))
+        assert out.shape == (6, 3) and out.device == NPU
+        out.sum().backward()
+    same(here[0](x), nn.DataParallel(there[0])(x.to(NPU)))
+
+
+@check
 def compiled_functions_run_as_they_are() -> None:
     compiled = torch.compile(lambda x: x * 2)
     assert compiled(torch.ones(2, device=NPU)).tolist() == [2, 2]

@@ -22,9 +22,7 @@ ARGUMENT = 'device="cuda" argument'
 """What the tables call the device argument of any function of torch."""
 _MIXED = "at least two devices"
 
-_LACKING = re.compile(
-    r"PrivateUse1|the simulated device has|from the '(?!\w*CUDA)\w+' backend|has no attribute '_scatter'"
-)
+_LACKING = re.compile(r"PrivateUse1|the simulated device has|from the '(?!\w*CUDA)\w+' backend")
 """What torch says where the simulation has nothing to give."""
 
 _BLIND = (

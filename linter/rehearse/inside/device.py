@@ -6,7 +6,7 @@ import sys
 
 import torch
 
-from . import autocast, objects, runtime
+from . import autocast, objects, runtime, spreading
 from .journal import Journal
 from .kernels import Kernels
 from .labels import Simulated
@@ -47,3 +47,4 @@ def install(name: str, count: int, journal: Journal) -> None:
     autocast.register()
     runtime.replace_in_accelerator(name)
     objects.replace()
+    spreading.replace()

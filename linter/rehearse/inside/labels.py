@@ -7,6 +7,7 @@ read back: a tensor of the other device on the same memory.
 from __future__ import annotations
 
 import ctypes
+import threading
 from typing import Any, List, Optional
 
 import torch
@@ -27,12 +28,29 @@ _LABEL = ctypes.sizeof(ctypes.c_void_p)
 """Where in a DLTensor the device is: after the pointer to the data."""
 
 
-class Simulated:
-    """The simulated device: its name, how many there are, and which is the current one."""
+class _Current(threading.local):
+    index = 0
 
-    name = ""
-    count = 1
-    current = 0
+
+class _Simulated:
+    """The simulated device: its name, how many there are, and which is the current one of this thread."""
+
+    def __init__(self) -> None:
+        self.name = ""
+        self.count = 1
+        self._current = _Current()
+
+    @property
+    def current(self) -> int:
+        """The index of the current device."""
+        return self._current.index
+
+    @current.setter
+    def current(self, index: int) -> None:
+        self._current.index = index
+
+
+Simulated = _Simulated()
 
 
 def is_simulated(value: Any) -> bool:
