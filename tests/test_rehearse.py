@@ -17,6 +17,7 @@ from conftest import write
 from rehearsing import Rehearsed, rehearse
 
 import uncuda as package
+from uncuda.cli.rehearse import exit_code
 from uncuda.findings import Target
 from uncuda.rehearse import as_json, as_text
 from uncuda.rehearse.devices import device_of
@@ -195,6 +196,30 @@ def test_what_is_harmless_or_handled_doesnt_count_unless_asked_for(tmp_path: Pat
     silenced = text.replace("synchronize()", "synchronize()  # uncuda: ignore[UC206] CUDA alone gets here")
     assert judged(tmp_path, silenced, seed, wait).verdict is Verdict.RAN
     assert judged(tmp_path, text, seed, code=3).verdict is Verdict.FAILED
+
+
+def test_a_model_on_the_cpu_stays_there_whatever_else_is_on_the_device(tmp_path: Path) -> None:
+    def verdict(operators: dict[str, int], on_cpu: list[str]) -> Verdict:
+        notes = Notes(way="simulated", operators=Counter(operators))
+        notes.computed_on_cpu = [Seen(name, Line("a.py", 1), 1) for name in on_cpu]
+        judge = Judge(Target.ASCEND, strict=False)
+        return judge.rehearsal(notes, Ending(0, 1.0), ["a.py"], device_of(Target.ASCEND), 1).verdict
+
+    assert verdict({}, []) is Verdict.STAYED
+    assert verdict({"aten::add.out": 3}, []) is Verdict.RAN
+    assert verdict({"aten::add.out": 3}, ["linear"]) is Verdict.STAYED
+    assert verdict({"aten::addmm.out": 3}, ["linear"]) is Verdict.RAN
+
+
+def test_a_device_that_cant_be_simulated_is_a_failure_of_the_tool(tmp_path: Path) -> None:
+    notes = Notes(way="watched", broken="RuntimeError: taken")
+    found = Judge(Target.ASCEND, strict=False).rehearsal(
+        notes, Ending(0, 1.0), ["a.py", "-x"], device_of(Target.ASCEND), 1
+    )
+    text = as_text.render(found, Style())
+    assert "\n  the device could not be simulated: RuntimeError: taken\n" in text
+    assert "\n  Watch without a device: uncuda rehearse --watch-only a.py -x\n" in text
+    assert exit_code(found) == 2
 
 
 @pytest.mark.parametrize(

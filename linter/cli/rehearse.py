@@ -136,7 +136,7 @@ def run(arguments: Namespace) -> int:
         return FAILURE
     if not _report(found, arguments):
         return FAILURE
-    return _exit_code(found)
+    return exit_code(found)
 
 
 def _rehearse(arguments: Namespace) -> Rehearsal:
@@ -204,7 +204,8 @@ def _report(found: Rehearsal, arguments: Namespace) -> bool:
     return True
 
 
-def _exit_code(found: Rehearsal) -> int:
+def exit_code(found: Rehearsal) -> int:
+    """The exit code that a report comes to."""
     from uncuda.rehearse.model import Verdict
 
     if found.verdict is Verdict.INTERRUPTED:

@@ -79,13 +79,17 @@ def _failure(rehearsal: Rehearsal, style: Style) -> Iterator[str]:
     failure = rehearsal.failure
     if failure is None:
         return
-    lines = [
-        f"{style.paint(visible(failure.error), 'alarm')}: {visible(failure.text.strip().partition(chr(10))[0])}"
-    ]
+    lines = [f"{style.paint(visible(failure.error), 'alarm')}: {visible(_gist(failure.text))}"]
     lines += [f"at {shown(line)}" for line in failure.lines if line.is_own][:5]
     if failure.rule is not None:
         lines.append(f"{failure.rule.code} {failure.rule.name}: {visible(failure.rule.message)}")
     yield from _listed("ended by", lines, style)
+
+
+def _gist(text: str) -> str:
+    """The line of an exception's text that says what happened: the last where it holds a traceback."""
+    lines = text.strip().splitlines() or [""]
+    return lines[-1] if any(line.startswith("Traceback (most") for line in lines) else lines[0]
 
 
 def _touch(touch: Touch, style: Style) -> str:

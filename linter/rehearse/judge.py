@@ -20,8 +20,10 @@ _OUTCOMES = (*_HURTS, Outcome.DEGRADED, Outcome.UNKNOWN, Outcome.HARMLESS, Outco
 _SITE = re.compile(r"[/\\](?:site|dist)-packages[/\\]([^/\\]+)")
 ARGUMENT = 'device="cuda" argument'
 """What the tables call the device argument of any function of torch."""
-_MIXED = "at least two devices"
-
+_MIXED = ("at least two devices", "and weight type")
+"""What torch says of operands on different devices."""
+_HEAVY = re.compile(r"mm|convolution|attention|_thnn|lstm|gru|embedding")
+"""The operators for whose sake a program has an accelerator."""
 _LACKING = re.compile(r"PrivateUse1|the simulated device has|from the '(?!\w*CUDA)\w+' backend")
 """What torch says where the simulation has nothing to give."""
 
@@ -73,7 +75,7 @@ class Judge:
             computed_on_cpu=tuple(notes.computed_on_cpu),
             groups=tuple(notes.groups),
             stand_ins=tuple(notes.stand_ins),
-            blind=(*_BLIND, *(_BLIND_SIMULATED if notes.way == SIMULATED else _BLIND_WATCHED)),
+            blind=_blind(notes.way),
             broken=notes.broken,
         )
 
@@ -138,7 +140,13 @@ class Judge:
         first = notes.raised[0]
         at = first.own_line
         rule = None if at is None else self.rule_for(at)
-        return Failure(first.error, first.text, tuple(reversed(first.lines)), rule, _advice(first, rule))
+        return Failure(first.error, first.text, tuple(reversed(first.lines)), rule, _advice(first))
+
+
+def _blind(way: str | None) -> tuple[str, ...]:
+    if way is None:
+        return ()
+    return (*_BLIND, *(_BLIND_SIMULATED if way == SIMULATED else _BLIND_WATCHED))
 
 
 def _verdict(notes: Notes, ending: Ending, touches: Sequence[Touch]) -> Verdict:
@@ -152,9 +160,16 @@ def _verdict(notes: Notes, ending: Ending, touches: Sequence[Touch]) -> Verdict:
         return Verdict.FAILED
     if notes.way is None:
         return Verdict.NO_TORCH
-    if notes.way == SIMULATED and not notes.operators:
+    if notes.way == SIMULATED and not _used(notes):
         return Verdict.STAYED
     return Verdict.TIED if any(t.hurts for t in touches) else Verdict.RAN
+
+
+def _used(notes: Notes) -> bool:
+    """Did the program compute on the device? A few numbers there don't count beside a model on the CPU."""
+    if notes.computed_on_cpu:
+        return any(_HEAVY.search(name) for name in notes.operators)
+    return bool(notes.operators)
 
 
 def known_as(symbol: str) -> str | None:
@@ -187,9 +202,9 @@ def _signal(code: int) -> str:
         return f"exit code {code}"
 
 
-def _advice(raised: Raised, rule: Rule | None) -> str:
+def _advice(raised: Raised) -> str:
     """What an exception most likely means here."""
-    if _MIXED in raised.text or "and weight type" in raised.text:
+    if any(text in raised.text for text in _MIXED):
         return "A tensor or a module was left on the CPU: move it to the device of the others."
     if _LACKING.search(raised.text):
         return (

@@ -31,7 +31,7 @@ def devices(rehearsal: Rehearsal) -> str:
 def summary(rehearsal: Rehearsal) -> str:
     """What the rehearsal shows, in one sentence."""
     name = rehearsal.device.name
-    hurting = sum(t.hurts for t in rehearsal.touches)
+    hurting = len({t.at for t in rehearsal.touches if t.hurts})
     asks = f"{hurting} {'line asks' if hurting == 1 else 'lines ask'} for CUDA"
     if rehearsal.verdict is Verdict.RAN:
         if rehearsal.way == SIMULATED:
@@ -40,7 +40,7 @@ def summary(rehearsal: Rehearsal) -> str:
     if rehearsal.verdict is Verdict.TIED:
         return f"it ran, but {asks}"
     if rehearsal.verdict is Verdict.STAYED:
-        return f"it ran, but stayed on the CPU: nothing was computed on the {name} that is there"
+        return f"it ran, but stayed on the CPU: there is a {name}, and it had nothing to compute"
     if rehearsal.verdict is Verdict.NO_TORCH:
         return "it ended without importing torch: there was nothing to see"
     if rehearsal.verdict is Verdict.INTERRUPTED:
@@ -82,7 +82,7 @@ def next_steps(rehearsal: Rehearsal) -> Iterator[str]:
     if rehearsal.verdict is Verdict.TIMED_OUT:
         yield "Make the run short (few steps, small data), or give it more time: --timeout SECONDS"
     if rehearsal.broken is not None:
-        yield "Watch without a device: uncuda rehearse --watch-only …"
+        yield f"Watch without a device: {shlex.join(['uncuda', 'rehearse', '--watch-only', *rehearsal.command])}"
 
 
 def _counts(touch: Touch) -> bool:

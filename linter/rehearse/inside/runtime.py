@@ -121,7 +121,7 @@ def device_module(name: str) -> ModuleType:
     answers: Dict[str, Callable[..., Any]] = {
         "is_available": lambda: True,
         "is_initialized": lambda: True,
-        "is_bf16_supported": lambda *_: True,
+        "is_bf16_supported": lambda: True,
         "is_autocast_enabled": lambda: torch.is_autocast_enabled(name),
         "is_current_stream_capturing": lambda: False,
         "can_device_access_peer": lambda device, peer: True,
