@@ -54,9 +54,15 @@ class _Finder(importlib.abc.MetaPathFinder):
             if spec is not None and spec.loader is not None:
                 spec.loader = _AfterTorch(spec.loader, spec, self._journal)
             return spec
-        if fullname == self._package:
+        if fullname == self._package and self._is_simulated():
             return importlib.util.spec_from_loader(fullname, _StandIn(self._journal), origin="rehearsal")
         return None
+
+    def _is_simulated(self) -> bool:
+        """Is there a simulated device? Then the vendor's package isn't asked, even where it is installed."""
+        import torch
+
+        return hasattr(torch, self._journal.settings["device"])
 
 
 class _StandIn(importlib.abc.Loader):
