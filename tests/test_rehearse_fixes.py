@@ -6,10 +6,7 @@ import json
 import re
 from pathlib import Path
 
-import pytest
 from rehearsing import rehearse
-
-pytestmark = pytest.mark.xdist_group("rehearse_fixes")
 
 PROGRAM = Path(__file__).parent / "fixed_examples.py"
 RAISE = {
@@ -22,29 +19,19 @@ RAISE = {
 _PLACES = re.compile(r"UC1\d\d|UC201")
 """Rules that are about where things go."""
 
-Results = dict[str, tuple[str, str]]
 
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """Of each example "value" or "raised", and the value after the types of the devices in it."""
-    folder = tmp_path_factory.mktemp("fixes")
-    done = rehearse(folder, str(PROGRAM), str(folder / "results.json"))
-    assert done.report["exit_code"] == 0, done.err
+def test_fixed_code_runs_on_an_accelerator_and_puts_its_tensors_there(tmp_path: Path) -> None:
+    done = rehearse(tmp_path, str(PROGRAM), str(tmp_path / "results.json"))
+    assert done.report.get("exit_code") == 0, done.err
     assert done.report["way"] == "simulated"
-    found: dict[str, list[str]] = json.loads((folder / "results.json").read_text())
-    return {name: (kind, text) for name, (kind, text) in found.items()}
-
-
-def test_fixed_code_runs_on_an_accelerator(results: Results) -> None:
+    # Of each example "value" or "raised", and the value after the types of the devices in it.
+    results: dict[str, tuple[str, str]] = json.loads((tmp_path / "results.json").read_text())
     assert len(results) > 150
+
     raised = {name: text for name, (kind, text) in results.items() if kind == "raised"}
-    unexpected = {name: text for name, text in raised.items() if name not in RAISE}
-    assert not unexpected
+    assert {name: text for name, text in raised.items() if name not in RAISE} == {}
     assert set(RAISE) == set(raised), "an example runs by now: take it out of RAISE"
 
-
-def test_fixed_code_puts_its_tensors_there(results: Results) -> None:
     where: dict[str, str] = {}
     for name, (kind, text) in results.items():
         found = re.match(r"tuple\('([a-z ]*)', ", text)
