@@ -85,7 +85,8 @@ def test_verdicts(project: Path) -> None:
     assert [b["path"] for t in content["targets"] if t["target"] == "mps" for b in t["blockers"]] == [
         "train.py"
     ]
-    (project / "train.py").write_text(TRAIN.replace("import flash_attn\n", ""))
+    by_hand = "graph = torch.cuda.CUDAGraph()\n"
+    (project / "train.py").write_text(TRAIN.replace("import flash_attn\n", "") + by_hand)
     assert {t["verdict"] for t in report(project, "--target", "ascend")["targets"]} == {"work needed"}
     (project / "train.py").write_text("import torch\n\ntorch.cuda.synchronize()\n")
     (project / "unused.py").unlink()
