@@ -16,11 +16,15 @@ from uncuda.others import handles_others, names_others
 from uncuda.portable import mentions_cuda
 from uncuda.rules._calls import last_word
 from uncuda.rules._literals import cuda_object, cuda_text, in_cuda_class, names_device
+from uncuda.rules._spellings import object_for
 from uncuda.rules.base import Applicability, Bad, Good, Rule
 from uncuda.walk import walk
 
 _AVAILABLE = "torch.accelerator.is_available()"
 _TYPE = "torch.accelerator.current_accelerator().type"
+_SELECT = (
+    'torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")'
+)
 _ON_HOST = '{} in ("cpu", "meta")'
 _ELSEWHERE = '{} not in ("cpu", "meta")'
 _UNSAFE = (
@@ -125,6 +129,14 @@ class CudaDeviceComparison(Rule):
             id="left-before-ties",
         ),
         Bad(
+            "import torch\n\n\ndef put(x, y):\n    if x.device != torch.device('cuda'):\n        x = x.to(y.device)\n"
+            "    return x\n",
+            "import torch\n\n\ndef put(x, y):\n"
+            f"    device = {_SELECT}\n    if x.device != device:\n        x = x.to(y.device)\n    return x\n",
+            Applicability.UNSAFE,
+            id="moved-there",
+        ),
+        Bad(
             "import engine\n\n\ndef load(device):\n    return engine.Model(quick=device == 'cuda')\n",
             None,
             id="no-torch",
@@ -154,6 +166,7 @@ class CudaDeviceComparison(Rule):
         Good("x = device.type not in ('cpu', 'meta')\n", "portable already"),
         Good("x = layer.type == 'cudnn'\n", "not a device"),
         Good("x = solver == 'cuda'\n", "not a device"),
+        Good("import torch\n\n\ndef put(x, where):\n    if x.device != where:\n        x = x.to(where)  # cuda\n    return x\n"),
         Good("x = device.type == 'meta'\n"),
         Good("import torch\n\n\ndef f(device):\n    if device.type == 'cpu':\n        return None\n"
              "    return torch.accelerator.device_count()  # cuda or other\n"),
@@ -238,6 +251,9 @@ class CudaDeviceComparison(Rule):
     def _fix(self, fix: FixBuilder, node: cst.BaseExpression, literal: cst.BaseExpression) -> None:
         ctx = fix.ctx
         fix.unsafe()
+        if cuda_object(literal, ctx) is not None and _moves_there(node, ctx):
+            fix.replace(literal, object_for(fix, literal))
+            return
         refuse_kernels(node, ctx)
         negated = isinstance(node, cst.Comparison) and isinstance(
             node.comparisons[0].operator, (cst.NotEqual, cst.NotIn)
@@ -303,6 +319,38 @@ def _type_asked(
             return inner, ".type"
         case _:
             return None
+
+
+def _moves_there(node: cst.BaseExpression, ctx: Context) -> bool:
+    """Is this `if x.device != torch.device("cuda"):` with nothing below it but the move of `x`? Off CUDA that raised."""
+    match node, ctx.parent:
+        case (
+            cst.Comparison(
+                left=cst.Attribute(value=moved, attr=cst.Name("device")),
+                comparisons=[cst.ComparisonTarget(operator=cst.NotEqual())],
+            ),
+            cst.If(
+                test=test,
+                body=cst.IndentedBlock(
+                    body=[
+                        cst.SimpleStatementLine(
+                            body=[
+                                cst.Assign(
+                                    targets=[cst.AssignTarget(target=target)],
+                                    value=cst.Call(
+                                        func=cst.Attribute(value=receiver, attr=cst.Name("to" | "cuda"))
+                                    ),
+                                )
+                            ]
+                        )
+                    ]
+                ),
+                orelse=None,
+            ),
+        ) if test is node:
+            return ctx.code(moved) == ctx.code(target) == ctx.code(receiver)
+        case _:
+            return False
 
 
 def _has_device(owner: cst.BaseExpression, ctx: Context) -> bool:
