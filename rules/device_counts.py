@@ -13,7 +13,7 @@ from uncuda.flow import string_value
 from uncuda.portable import NAMES_GPU, mentions_cuda, uses_own_module
 from uncuda.rules._calls import cuda_function, is_read, is_shown
 from uncuda.rules.base import Applicability, Bad, Good, Rule
-from uncuda.rules.selection import BUILDS
+from uncuda.rules.selection import BUILDS, says_cuda
 from uncuda.walk import walk
 
 _NAMES = frozenset({"device_count"})
@@ -112,6 +112,7 @@ class CudaDeviceCount(Rule):
             run="None",
             id="f-string",
         ),
+        Bad("import torch\n\nprint('CUDA devices:', torch.cuda.device_count())\n", None, id="told-of-cuda"),
         Bad(
             "import torch\n\ncount = torch.cuda.device_count\n",
             "import torch\n\ncount = torch.accelerator.device_count\n",
@@ -151,6 +152,7 @@ class CudaDeviceCount(Rule):
     )
     good = (
         Good("import torch\n\nn = torch.accelerator.device_count()\n", "portable already"),
+        Good("import torch\n\nprint('CUDA devices: see', torch.__version__, 'device_count')\n"),
         Good("import ray\n\nray.init(num_cpus=2)  # device_count of cuda\n"),
         Good("from ray import tune\n\ntune.run(f, resources={'gpu': 1})  # no device_count of cuda\n"),
         Good("import torch\n\nn = torch.xpu.device_count()\n", "another vendor's"),
@@ -206,7 +208,10 @@ class CudaDeviceCount(Rule):
         fix.needs(ACCELERATOR_FLOOR)
         if ctx.index.has(BUILDS):
             raise CannotFix("the count may decide over what is built with nvcc")
-        if not is_shown(ctx):
+        if is_shown(ctx):
+            if says_cuda(ctx):
+                raise CannotFix("the text is about CUDA")
+        else:
             if ctx.index.has(NAMES_GPU) and _is_for_gpus(ctx):
                 raise CannotFix('to what takes the count, a "GPU" isn\'t every accelerator')
             _look_behind(fix, node, ctx)

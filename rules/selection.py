@@ -922,7 +922,7 @@ class CudaAvailable(Rule):
             raise CannotFix("the answer may decide over what is built with nvcc")
         new = fix.is_available()
         if shown:
-            if _says_cuda(ctx):
+            if says_cuda(ctx):
                 raise CannotFix("the text is about CUDA")
         elif not self._pins(ctx) and not self._guards_portable(node, ctx):
             fix.unsafe()
@@ -1047,7 +1047,7 @@ def _text_about_cuda(node: cst.CSTNode) -> bool:
     )
 
 
-def _says_cuda(ctx: Context) -> bool:
+def says_cuda(ctx: Context) -> bool:
     """Does the call or entry that shows the answer say CUDA, or a text from elsewhere that it is put into?"""
     for above in reversed(ctx.ancestors):
         if isinstance(above, cst.Call) and last_word(above.func) == "format":
