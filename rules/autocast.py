@@ -224,8 +224,21 @@ class CudaAutocast(Rule):
             floor=(2, 5),
             id="floor",
         ),
+        Bad(
+            "import torch\n\n\ndef train(net, x, amp):\n    device = torch.device('cpu' if x is None else x.device)\n"
+            "    region = torch.autocast(\n        device_type='cuda',\n        dtype=torch.bfloat16,  # no scaler\n"
+            "        enabled=amp\n        and torch.cuda.is_available(),\n    )\n    with region:\n        return net(x)\n",
+            "import torch\n\n\ndef train(net, x, amp):\n    device = torch.device('cpu' if x is None else x.device)\n"
+            f"    accelerator = {_SELECT}\n"
+            "    region = torch.autocast(\n        device_type=accelerator.type,\n"
+            "        dtype=torch.bfloat16,  # no scaler\n"
+            "        enabled=amp\n        and torch.cuda.is_available(),\n    )\n    with region:\n        return net(x)\n",
+            Applicability.UNSAFE,
+            id="several-lines",
+        ),
     )
     good = (
+        Good("import torch\n\nwith torch.autocast(\n    x.device.type,  # cuda or other\n    enabled=True,\n):\n    y = 1\n"),
         Good('import torch\n\nwith torch.autocast("cpu", dtype=torch.bfloat16):\n    x = 1  # cuda\n', "another device"),
         Good("import torch\n\nwith torch.autocast(device.type):\n    x = 1  # cuda\n", "portable already"),
         Good('import torch\n\nwith torch.autocast(device_type="mps"):\n    x = 1  # cuda\n'),
@@ -356,7 +369,7 @@ class CudaAutocast(Rule):
                 raise CannotFix("what is given isn't known")
         elif "dtype" in given and given["dtype"].keyword is None:
             words[0] = f"dtype={words[0]}"
-        self._write(fix, node, fix.code(node.func), place, words, enabled, [])
+        self._write(fix, node, fix.code(node.func), place, words, enabled, [], kind.value)
 
     def _write(
         self,
@@ -367,7 +380,10 @@ class CudaAutocast(Rule):
         words: list[str],
         enabled: cst.BaseExpression | None,
         behind: list[str],
+        asked: cst.BaseExpression | None = None,
     ) -> None:
+        """Writes the call anew; one that stands on several lines stays as it is laid out where its arguments do, and
+        `asked`, the device's type, is all that changes."""
         ctx = fix.ctx
         kind = DeviceType(fix, enabled)
         context = _is_context(node, ctx)
@@ -381,14 +397,21 @@ class CudaAutocast(Rule):
         else:
             fix.unsafe()
             switch = enabled_off_cpu(fix, node, enabled, kind)
+        if asked is not None and not apart and "\n" in fix.code(node) and (enabled is not None or not switch):
+            fix.replace(asked, kind.text)
+            if enabled is not None and switch not in ("", fix.code(enabled)):
+                fix.replace(enabled, switch)
+            return
         if switch:
             words = [*words, f"enabled={switch}"]
+        words = [_BREAK.sub(" ", word) for word in words]
         call = f"{func}({', '.join([place.format(kind.text), *words, *behind])})"
         if apart:
             call = f"{call} if {kind.is_accelerator} else {_null(fix)}"
         fix.replace(node, call)
 
 
+_BREAK = re.compile(r"\s*[\r\n]\s*")
 _AROUND = re.compile(
     r"""autocast\(\s*(?:device_type\s*=\s*)?["']cpu|\bcpu\.amp\b|\b(?:accelerate|lightning\w*|fabric)\b"""
 )
