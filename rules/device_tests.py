@@ -25,6 +25,7 @@ _TYPE = "torch.accelerator.current_accelerator().type"
 _SELECT = (
     'torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")'
 )
+_CHOSEN = (Which.CUDA_OR_CPU, Which.SELECTED)
 _ON_HOST = '{} in ("cpu", "meta")'
 _ELSEWHERE = '{} not in ("cpu", "meta")'
 _UNSAFE = (
@@ -137,6 +138,21 @@ class CudaDeviceComparison(Rule):
             id="moved-there",
         ),
         Bad(
+            "import torch\n\n\ndef choose(device: torch.device):\n    if device.type == 'cuda':\n        return 2\n"
+            "    return len(os.environ['CUDA_HOME'])\n",
+            'import torch\n\n\ndef choose(device: torch.device):\n    if device.type not in ("cpu", "meta"):\n'
+            "        return 2\n    return len(os.environ['CUDA_HOME'])\n",
+            Applicability.UNSAFE,
+            id="left-on-cuda",
+        ),
+        Bad(
+            "import torch\n\n\ndef f(x):\n    kind = x.device.type\n    return 2 if kind == 'cuda' else 1\n",
+            "import torch\n\n\ndef f(x):\n    kind = x.device.type\n"
+            f"    return 2 if {_ELSEWHERE.format('kind')} else 1\n",
+            Applicability.UNSAFE,
+            id="kept-type",
+        ),
+        Bad(
             "import engine\n\n\ndef load(device):\n    return engine.Model(quick=device == 'cuda')\n",
             None,
             id="no-torch",
@@ -168,6 +184,8 @@ class CudaDeviceComparison(Rule):
         Good("x = solver == 'cuda'\n", "not a device"),
         Good("import torch\n\n\ndef put(x, where):\n    if x.device != where:\n        x = x.to(where)  # cuda\n    return x\n"),
         Good("x = device.type == 'meta'\n"),
+        Good("x = device.type != 'meta'\n"),
+        Good("def f(node):\n    kind = node.type\n    return kind == 'cuda'\n", "a node's type"),
         Good("import torch\n\n\ndef f(device):\n    if device.type == 'cpu':\n        return None\n"
              "    return torch.accelerator.device_count()  # cuda or other\n"),
         Good("x = backend == 'cuda'\n", "not a device"),
@@ -312,6 +330,8 @@ def _type_asked(
             known = selected.which in (Which.CUDA_OR_CPU, Which.SELECTED) and selected.kind is Kind.TEXT
             plain = isinstance(node, cst.Comparison) and _is_equality(node.comparisons[0].operator)
             return None if known and plain else (asked, "")
+        case cst.Name(name) if _holds_type(name, ctx) and ctx.value(asked).which not in _CHOSEN:
+            return asked, ""
         case cst.Call(
             func=cst.Name("str"),
             args=[cst.Arg(value=cst.Attribute(value=owner, attr=cst.Name("device")) as inner)],
@@ -349,6 +369,27 @@ def _moves_there(node: cst.BaseExpression, ctx: Context) -> bool:
             ),
         ) if test is node:
             return ctx.code(moved) == ctx.code(target) == ctx.code(receiver)
+        case _:
+            return False
+
+
+def _holds_type(name: str, ctx: Context) -> bool:
+    """Is a name bound to the type of a device, and to nothing else (`kind = x.device.type`)?"""
+    found = ctx.bindings_of(name)
+    bound = found[1] if found is not None else []
+    return bool(bound) and all(
+        b.kind == "assign" and b.value is not None and _is_type(b.value(), ctx) for b in bound
+    )
+
+
+def _is_type(node: cst.BaseExpression, ctx: Context) -> bool:
+    match node:
+        case cst.Attribute(value=cst.Attribute(attr=cst.Name("device")), attr=cst.Name("type")):
+            return True
+        case cst.Attribute(value=cst.Call(func=func), attr=cst.Name("type")):
+            return ctx.qualified(func) == "torch.device"
+        case cst.Attribute(value=cst.Name(name), attr=cst.Name("type")):
+            return names_device(name)
         case _:
             return False
 
@@ -404,7 +445,7 @@ def device_like(node: cst.BaseExpression, ctx: Context) -> bool:
         return device_text(node) is None
     match node:
         case cst.Name(name):
-            return names_device(name)
+            return names_device(name) or _holds_type(name, ctx)
         case cst.Attribute(attr=cst.Name("type")):
             return True
         case cst.Attribute(attr=cst.Name(name)):
@@ -461,7 +502,8 @@ def refuse_kernels(node: cst.CSTNode, ctx: Context) -> None:
                 raise CannotFix("the block holds ties to CUDA")
             if _raises(above.body):
                 _refuse_kernel_file(ctx)
-            if mentions_cuda(_behind(above, path[depth - 1] if depth else None), ctx):
+            behind = _behind(above, path[depth - 1] if depth else None)
+            if _is_denied(path[depth + 1 :]) and mentions_cuda(behind, ctx):
                 raise CannotFix("what follows, where it is on CUDA, holds ties to CUDA")
             return
         elif isinstance(above, cst.Assert):
@@ -471,6 +513,20 @@ def refuse_kernels(node: cst.CSTNode, ctx: Context) -> None:
             if ctx.index.has(_KERNELS):
                 raise CannotFix("the file brings CUDA kernels")
             return
+
+
+def _is_denied(path: list[cst.CSTNode]) -> bool:
+    """Does a condition, of which the question is the last of `path`, hold where it is answered with no?"""
+    denied = False
+    for node in path:
+        match node:
+            case cst.UnaryOperation(operator=cst.Not()):
+                denied = not denied
+            case cst.Comparison(comparisons=[cst.ComparisonTarget(operator=cst.NotEqual() | cst.NotIn())]):
+                denied = not denied
+            case _:
+                pass
+    return denied
 
 
 def _behind(node: cst.If, suite: cst.CSTNode | None) -> list[cst.CSTNode]:
