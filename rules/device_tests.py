@@ -153,6 +153,12 @@ class CudaDeviceComparison(Rule):
             id="kept-type",
         ),
         Bad(
+            "import torch\n\n\ndef check(device):\n    if device == 'cuda' and not torch.accelerator.is_available():\n"
+            "        device = 'cpu'\n    return device\n",
+            None,
+            id="falls-back",
+        ),
+        Bad(
             "import engine\n\n\ndef load(device):\n    return engine.Model(quick=device == 'cuda')\n",
             None,
             id="no-torch",
@@ -185,6 +191,7 @@ class CudaDeviceComparison(Rule):
         Good("import torch\n\n\ndef put(x, where):\n    if x.device != where:\n        x = x.to(where)  # cuda\n    return x\n"),
         Good("x = device.type == 'meta'\n"),
         Good("x = device.type != 'meta'\n"),
+        Good("x = device.type == 'xla'\n", "another device"),
         Good("def f(node):\n    kind = node.type\n    return kind == 'cuda'\n", "a node's type"),
         Good("import torch\n\n\ndef f(device):\n    if device.type == 'cpu':\n        return None\n"
              "    return torch.accelerator.device_count()  # cuda or other\n"),
@@ -281,6 +288,8 @@ class CudaDeviceComparison(Rule):
             _ask_type(fix, node, fix.code(kind[0]) + kind[1], negated)
             return
         fix.needs((2, 6))
+        if _asks_for_none(node, ctx):
+            raise CannotFix("the condition asks for a machine without it")
         if "torch" not in ctx.index.text:
             raise CannotFix("it may be another library's device")
         spelling = fix.spelling()
@@ -339,6 +348,28 @@ def _type_asked(
             return inner, ".type"
         case _:
             return None
+
+
+def _asks_for_none(node: cst.BaseExpression, ctx: Context) -> bool:
+    """Is there, beside the question in a condition, one whether there is no accelerator? Then it means the text alone."""
+    top: cst.CSTNode = node
+    for above in reversed(ctx.ancestors):
+        if not isinstance(above, (cst.BooleanOperation, cst.UnaryOperation)):
+            break
+        top = above
+    for part in walk(top):
+        match part:
+            case (
+                cst.UnaryOperation(operator=cst.Not(), expression=cst.Call(func=func))
+                | cst.Comparison(
+                    left=cst.Call(func=func), comparisons=[cst.ComparisonTarget(comparator=cst.Name("False"))]
+                )
+            ):
+                if last_word(func) == "is_available":
+                    return True
+            case _:
+                pass
+    return False
 
 
 def _moves_there(node: cst.BaseExpression, ctx: Context) -> bool:

@@ -136,6 +136,15 @@ class CudaCall(Rule):
             id="unknown-receiver",
         ),
         Bad(
+            "import torch\n\n\ndef place(index):\n    return lambda storage, where: storage.cuda(int(index))\n",
+            "import torch\n\n\ndef place(index):\n"
+            f"    device = {_DEVICE}\n"
+            "    return lambda storage, where: storage.to(device=torch.device(device.type, int(index)))\n",
+            Applicability.UNSAFE,
+            run="len(place(0)(torch.ones(2).untyped_storage(), 0))",
+            id="storage",
+        ),
+        Bad(
             "import torch\n\n\ndef f(x: torch.Tensor):\n    return x.cuda()\n",
             None,
             floor=(2, 4),
@@ -203,6 +212,7 @@ class CudaCall(Rule):
         Good("class Pair:\n    def cuda(self):\n        return self\n\n\nclass Job:\n    def __init__(self):\n"
              "        self.p = Pair()\n\n    def run(self):\n        self.p.cuda()\n", "an attribute that is such an object"),
         Good("x.to(gpu)\n"),
+        Good("def place(device):\n    return lambda storage, where: storage.to(device=device)  # cuda\n"),
         Good("class Pair:\n    def cuda(self, i):\n        return self\n\n\nPair().cuda(0)\n", "with an index of its own"),
         Good("import torch\n\n\ndef f(x: torch.Tensor, rank):\n    device = torch.device('cpu')\n    return x.to(device)\n"),
         Good("import torch\n\nx = torch.ones(2)\nx.cpu()\n"),
@@ -253,6 +263,9 @@ class CudaCall(Rule):
             )
             words.append(f"{keyword}={fix.code(arg.value)}")
         fix.replace(func.attr, "to")
+        if _STORAGE.search(last_word(func.value.func if isinstance(func.value, cst.Call) else func.value)):
+            # torch.UntypedStorage.to() takes its arguments by name.
+            words[0] = f"device={words[0]}"
         fix.arguments(node, ", ".join(words))
 
 
@@ -294,6 +307,7 @@ def _takes_index(name: str, ctx: Context) -> bool:
     return bool(given) and all(last.isdigit() or _INDEX.search(last) for last in given)
 
 
+_STORAGE = re.compile(r"(?:\A|_)storage\Z")
 _INDEX = re.compile(r"(?:^|_)(?:rank|gpus?|ordinal|idx|index|i|id)\Z", re.I)
 
 

@@ -336,6 +336,12 @@ class CudaOrCpu(Rule):
             id="one-by-one-and-more",
         ),
         Bad(
+            'import torch\n\n\ndef pick(fits_mps):\n    if torch.cuda.is_available():\n        return "cuda"\n'
+            '    elif fits_mps and torch.backends.mps.is_available():\n        return "mps"\n    return "cpu"\n',
+            None,
+            id="one-by-one-on-a-condition",
+        ),
+        Bad(
             'import torch\n\ndevice = "cuda" if torch.cuda.is_available() else "cpu"\n',
             None,
             floor=(2, 5),
@@ -366,6 +372,8 @@ class CudaOrCpu(Rule):
         Good('cuda = fetch()\nx = cuda if cuda else None\n', "a name that happens to be cuda"),
         Good('import torch\n\ndev = "mps" if torch.backends.mps.is_available() else "cpu"  # no cuda\n'),
         Good('import torch\n\nif torch.backends.mps.is_available():\n    dev = "mps"\nelse:\n    dev = "cpu"  # no cuda\n'),
+        Good('import torch\n\n\ndef pick(fast):\n    if fast and torch.xpu.is_available():\n        return "xpu"\n'
+             '    return "cpu"  # cuda\n'),
         Good('import torch\n\n\ndef pick():\n    if torch.xpu.is_available():\n        return "xpu"\n    return "cpu"  # cuda\n'),
     )  # fmt: skip
 
@@ -565,6 +573,13 @@ def _asks_only_for_others(test: cst.BaseExpression, ctx: Context) -> bool:
             return False
 
 
+def _joined(test: cst.BaseExpression) -> list[cst.BaseExpression]:
+    """What `and` joins in a condition."""
+    if isinstance(test, cst.BooleanOperation) and isinstance(test.operator, cst.And):
+        return _joined(test.left) + _joined(test.right)
+    return [test]
+
+
 def _shadowed(node: cst.If, ctx: Context) -> list[cst.If]:
     """The branches for other accelerators behind an `if` that asks for CUDA: once it asks for any, they are never
     taken where they ask for nothing else."""
@@ -583,7 +598,11 @@ def _shadowed(node: cst.If, ctx: Context) -> list[cst.If]:
 
 
 def _chooses_too(node: cst.If, other: cst.If, ctx: Context) -> bool:
-    """Does a branch do to another accelerator what that of `node` does to CUDA, and nothing else?"""
+    """Does a branch do to another accelerator what that of `node` does to CUDA, and nothing else, under the same
+    conditions?"""
+    asked = {ctx.code(part) for part in _joined(node.test)}
+    if not all(_asks_only_for_others(p, ctx) or ctx.code(p) in asked for p in _joined(other.test)):
+        return False
     match node.body.body, other.body.body:
         case (
             [cst.SimpleStatementLine(body=[cst.Return()])],
@@ -824,6 +843,12 @@ class CudaAvailable(Rule):
         ),
         Bad("import torch\n\nif torch.cuda.is_available():\n    go()\n", None, floor=(2, 5), id="floor"),
         Bad(
+            "import torch\n\n\ndef check(device):\n    if device == 'cuda' and torch.cuda.is_available() is False:\n"
+            "        device = 'cpu'\n    return device\n",
+            None,
+            id="falls-back",
+        ),
+        Bad(
             "import torch\n\n\ndef read(path):\n    if torch.cuda.is_available():\n        return torch.load(path)\n"
             "    return torch.load(path, map_location='cpu')\n",
             None,
@@ -881,6 +906,7 @@ class CudaAvailable(Rule):
         Good("def f(args):\n    return args.cuda and not args.no_cuda\n", "wishes alone"),
         Good("import torch\n\n\ndef f(path):\n    return torch.load(path, map_location='cpu')  # cuda or not\n"),
         Good("import torch\n\n\ndef f(path, where):\n    return torch.load(path, map_location=where)  # not cuda\n"),
+        Good("import torch\n\nok = torch.accelerator.is_available() is False  # cuda or other\n"),
         Good("from setuptools import setup\n\nsetup(name='ops')  # cuda\n"),
         Good("REPORT = 'CUDA: {}'\nprint(REPORT.format(True))\n"),
         Good("def f(given):\n    given['accelerator'] = 'auto'  # cuda\n    return given\n"),
@@ -988,6 +1014,8 @@ class CudaAvailable(Rule):
                     raise CannotFix("the condition asks for CUDA in another way too")
                 continue
             if isinstance(above, cst.Call) and last_word(above.func) == "bool":
+                continue
+            if isinstance(above, (cst.Comparison, cst.ComparisonTarget)):
                 continue
             if isinstance(above, cst.Arg):
                 call = path[depth - 1] if depth else None
