@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import partial
 
 import libcst as cst
@@ -109,6 +110,20 @@ class CudaTensorType(Rule):
             id="compared",
         ),
         Bad(
+            "import torch\n\n\ndef f(z):\n    if z.type() in ['torch.cuda.HalfTensor', 'torch.cuda.BFloat16Tensor']:\n"
+            "        z = z.float()\n    return z\n",
+            "import torch\n\n\ndef f(z):\n"
+            '    if z.device.type != "cpu" and z.dtype in (torch.float16, torch.bfloat16):\n'
+            "        z = z.float()\n    return z\n",
+            Applicability.UNSAFE,
+            id="one-of-several",
+        ),
+        Bad(
+            "import torch\n\n\ndef f(z):\n    return z.type() in ('torch.cuda.HalfTensor', 'torch.HalfTensor')\n",
+            None,
+            id="one-of-several-kinds",
+        ),
+        Bad(
             "import torch\n\n\ndef f(z):\n    return not isinstance(z, torch.cuda.FloatTensor)\n",
             "import torch\n\n\ndef f(z):\n    return not (z.device.type != \"cpu\" and z.dtype == torch.float32)\n",
             Applicability.UNSAFE,
@@ -134,6 +149,8 @@ class CudaTensorType(Rule):
         Good("import torch\n\nok = isinstance(x, torch.Tensor)\n"),
         Good("x = widget.type('cuda')\n", "not a tensor type"),
         Good("import torch\n\nok = x.type() == 'torch.FloatTensor'\n"),
+        Good("import torch\n\nok = x.type() in ['torch.FloatTensor', 'torch.HalfTensor']  # not torch.cuda.HalfTensor\n"),
+        Good("ok = widget.type() in ['cuda', 'torch.cuda']\n", "not tensor types"),
         Good('raise ValueError("expected torch.cuda.FloatTensor")\n', "a message"),
         Good('"""Takes a torch.cuda.FloatTensor."""\n# torch.cuda.FloatTensor\n', "prose"),
         Good("import torch\n\ntorch.set_default_tensor_type('torch.cuda.FloatTensor')\n", "UC109"),
@@ -171,7 +188,7 @@ class CudaTensorType(Rule):
                     f"`{name}` is a tensor on CUDA: no other accelerator's tensor is one",
                     symbol=_COMPARED,
                     claims=(node.args[1].value,),
-                    fix=lambda fix: _fix_question(fix, node, node.args[0].value, name, negated=False),
+                    fix=lambda fix: _fix_question(fix, node, node.args[0].value, [name], negated=False),
                     title="Ask for the dtype and the device",
                 )
 
@@ -190,6 +207,8 @@ class CudaTensorType(Rule):
         if len(node.comparisons) != 1:
             return
         operator, right = node.comparisons[0].operator, node.comparisons[0].comparator
+        if isinstance(operator, (cst.In, cst.NotIn)):
+            self._among(node, right, ctx)
         if not isinstance(operator, (cst.Equal, cst.NotEqual)):
             return
         name = _cuda_type(right, ctx)
@@ -204,7 +223,35 @@ class CudaTensorType(Rule):
                     symbol=_COMPARED,
                     claims=(right,),
                     fix=lambda fix: _fix_question(
-                        fix, node, tensor, name, negated=isinstance(operator, cst.NotEqual)
+                        fix, node, tensor, [name], negated=isinstance(operator, cst.NotEqual)
+                    ),
+                    title="Ask for the dtype and the device",
+                )
+            case _:
+                pass
+
+    def _among(self, node: cst.Comparison, right: cst.BaseExpression, ctx: Context) -> None:
+        """`x.type() in ["torch.cuda.HalfTensor", "torch.cuda.BFloat16Tensor"]`."""
+        if not isinstance(right, (cst.List, cst.Tuple, cst.Set)):
+            return
+        names = [_cuda_type(e.value, ctx) for e in right.elements]
+        first = next(filter(None, names), None)
+        match node.left:
+            case cst.Call(func=cst.Attribute(value=tensor, attr=cst.Name("type")), args=[]) if (
+                first is not None
+            ):
+                ctx.report(
+                    self,
+                    node,
+                    f"`{first}` is a tensor on CUDA: no other accelerator's tensor is one",
+                    symbol=_COMPARED,
+                    claims=(right,),
+                    fix=lambda fix: _fix_question(
+                        fix,
+                        node,
+                        tensor,
+                        names,
+                        negated=isinstance(node.comparisons[0].operator, cst.NotIn),
                     ),
                     title="Ask for the dtype and the device",
                 )
@@ -326,16 +373,28 @@ def _fix_type(fix: FixBuilder, node: cst.Call, func: cst.Attribute, name: str) -
 
 
 def _fix_question(
-    fix: FixBuilder, node: cst.BaseExpression, tensor: cst.BaseExpression, name: str, *, negated: bool
+    fix: FixBuilder,
+    node: cst.BaseExpression,
+    tensor: cst.BaseExpression,
+    names: Sequence[str | None],
+    *,
+    negated: bool,
 ) -> None:
+    """Asks for the dtype, one of several, and for a device that isn't the CPU."""
     fix.unsafe()
+    known = [name for name in names if name is not None]
+    if len(known) < len(names):
+        raise CannotFix("other types are among them")
     if not isinstance(tensor, (cst.Name, cst.Attribute)):
         raise CannotFix("the tensor would be asked for twice")
     code = fix.code(tensor)
-    if negated:
-        fix.replace(node, f'{code}.device.type == "cpu" or {code}.dtype != {_dtype(fix, name)}')
+    dtypes = [_dtype(fix, name) for name in known]
+    if len(dtypes) == 1:
+        asked = f"{code}.dtype {'!=' if negated else '=='} {dtypes[0]}"
     else:
-        fix.replace(node, f'{code}.device.type != "cpu" and {code}.dtype == {_dtype(fix, name)}')
+        asked = f"{code}.dtype {'not in' if negated else 'in'} ({', '.join(dtypes)})"
+    on_cpu = f'{code}.device.type {"==" if negated else "!="} "cpu"'
+    fix.replace(node, f"{on_cpu} {'or' if negated else 'and'} {asked}")
 
 
 def _fix_annotation(fix: FixBuilder) -> None:
