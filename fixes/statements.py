@@ -223,7 +223,11 @@ _FIRST_BLOCK = re.compile(
 
 
 def indent_unit(ctx: Context) -> str:
-    """One level of indentation as this file writes it: that of its first indented block, else four spaces."""
+    """One level of indentation as it is written around the place at hand, else in the file's first indented block, else
+    four spaces."""
+    for above in reversed(ctx.ancestors):
+        if isinstance(above, cst.IndentedBlock):
+            return above.indent or ctx.root.default_indent
     found = _FIRST_BLOCK.search(ctx.index.text)
     return found[1] if found is not None else "    "
 

@@ -341,6 +341,14 @@ class CudaEmptyCache(Rule):
             id="imported",
         ),
         Bad(
+            "import torch\n\n\ndef f(x):\n    return x\n\n\ndef g(x):\n  if x:\n    torch.cuda.ipc_collect()\n",
+            "import torch\n\n\ndef f(x):\n    return x\n\n\ndef g(x):\n  if x:\n"
+            '    if hasattr(torch.get_device_module(), "ipc_collect"):\n'
+            "      torch.get_device_module().ipc_collect()\n",
+            run="g(1)",
+            id="two-spaces",
+        ),
+        Bad(
             "import torch\n\ntorch.cuda.ipc_collect()\n",
             'import torch\n\nif hasattr(torch.get_device_module(), "ipc_collect"):\n'
             "    torch.get_device_module().ipc_collect()\n",
@@ -357,6 +365,10 @@ class CudaEmptyCache(Rule):
         Bad("import torch\n\ntorch.cuda.empty_cache()\n", None, floor=(2, 3), id="floor"),
     )
     good = (
+        Good(
+            "import torch\n\n\ndef g(x):\n  if x:\n    torch.xpu.empty_cache()  # no cuda\n",
+            "another vendor's",
+        ),
         Good("import torch\n\nif torch.accelerator.is_available():\n    torch.accelerator.empty_cache()\n"),
         Good("import torch\n\ntorch.mps.empty_cache()\n", "another vendor's"),
         Good("class Pool:\n    def empty_cache(self):\n        pass\n\n\nPool().empty_cache()  # cuda\n"),
