@@ -55,9 +55,18 @@ def is_package(directory: str, is_file: Callable[[str], bool] = os.path.isfile) 
 
 @lru_cache(maxsize=256)
 def packages_in(directory: str) -> frozenset[str]:
-    """The packages that lie in a directory."""
+    """The packages that lie in a directory, those among them that are mere folders of packages (PEP 420)."""
+    return frozenset(
+        e.name
+        for e in _folders(directory)
+        if is_package(e.path)
+        or (e.name != "src" and any(is_package(inner.path) for inner in _folders(e.path)))
+    )
+
+
+def _folders(directory: str) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(directory) as entries:
-            return frozenset(e.name for e in entries if e.name.isidentifier() and is_package(e.path))
+            return [e for e in entries if e.name.isidentifier() and e.is_dir()]
     except OSError:
-        return frozenset()
+        return []

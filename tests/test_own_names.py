@@ -35,6 +35,14 @@ def test_a_package_without_a_project(tmp_path: Path) -> None:
     assert "language" not in own_names(str(inside))
 
 
+def test_a_folder_of_packages(project: Path) -> None:
+    inside = project / "megatron" / "core" / "model.py"
+    inside.parent.mkdir(parents=True)
+    (inside.parent / "__init__.py").touch()
+    assert {"xformers", "megatron"} <= own_names(str(inside))
+    assert "megatron" in own_names(str(project / "scripts" / "b.py"))
+
+
 def test_a_file_that_is_nowhere() -> None:
     assert own_names("/nowhere/at/all.py") == frozenset()
 
