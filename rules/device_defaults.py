@@ -30,6 +30,7 @@ _MODELS = frozenset(("pydantic.BaseModel", "pydantic.BaseSettings", "pydantic_se
 _SCHEMAS = frozenset(("custom_op", "register_fake", "register_kernel", "impl", "overload"))
 # Calls that wrap a default, and calls that declare a command-line option.
 _WRAPPERS = frozenset(("field", "Field", "ib", "attrib", "Option", "Argument"))
+_INDEXED = re.compile(r"cuda:\d+\Z")
 _OPTIONS = frozenset(("add_argument", "add_option", "option"))
 Fixer = Callable[[FixBuilder], None]
 
@@ -119,6 +120,16 @@ class CudaDeviceDefault(Rule):
         Bad("from typing import NamedTuple\n\n\nclass A(NamedTuple):\n    device: str = 'cuda'\n", None, id="named-tuple"),
         Bad('move = lambda x, device="cuda": x.to(device)\n', None, id="lambda"),
         Bad(
+            "import argparse\n\nimport torch\n\n\ndef parse(argv):\n    parser = argparse.ArgumentParser()\n"
+            '    parser.add_argument("--cuda-num", default="cuda:0")\n    return parser.parse_args(argv)\n',
+            "import argparse\n\nimport torch\n\n\ndef parse(argv):\n    parser = argparse.ArgumentParser()\n"
+            '    parser.add_argument("--cuda-num", default=f"{torch.accelerator.current_accelerator().type}:0" '
+            'if torch.accelerator.is_available() else "cpu")\n'
+            "    return parser.parse_args(argv)\n",
+            Applicability.UNSAFE,
+            id="option-by-another-name",
+        ),
+        Bad(
             'import argparse\nimport torch\n\n\ndef main(argv):\n    parser = argparse.ArgumentParser()\n'
             '    parser.add_argument("-d", "--device", default="cuda", help="where to run")\n    args = parser.parse_args(argv)\n'
             "    return torch.ones(1).to(args.device)\n",
@@ -168,6 +179,7 @@ class CudaDeviceDefault(Rule):
         Good('parser.add_argument("--backend", default="cuda")\n', "not said to be a device"),
         Good('parser.add_argument("--device", default="cpu", choices=["cuda", "cpu"])\n', "a choice"),
         Good('parser.add_argument("--device", help="cuda")\n', "prose"),
+        Good('parser.add_argument("--image", default="cuda:12.1-runtime")\n', "the tag of an image"),
         Good('from enum import Enum\n\n\nclass Kind(Enum):\n    device = "cuda"\n', "a name for a value"),
         Good('import torch\n\nparser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")\n', "UC201"),
         Good('"""def f(device="cuda"): ..."""\n# def f(device="cuda"): ...\n', "prose"),
@@ -227,13 +239,15 @@ class CudaDeviceDefault(Rule):
         if dest is not None:
             names = [string_value(dest.value) or ""]
         given = argument(node, "default", 1 if flag else None)
-        said = next((n for n in names[: 1 if flag else None] if names_device(n)), None)
-        if given is None or said is None:
+        if given is None or not names:
             return
+        said = next((n for n in names[: 1 if flag else None] if names_device(n)), None)
         for literal in choices(given.value, ctx):
+            if said is None and not _INDEXED.match(string_value(literal) or ""):
+                continue  # only a text with an index can't be anything else
             if cuda_text(literal) is not None:
                 fix = partial(_fix_option, literal=literal, call=node, option=names[-1])
-                self._tell(literal, f"the default of `{said}`", ctx, fix)
+                self._tell(literal, f"the default of `{said or names[-1]}`", ctx, fix)
 
     def _tell(self, literal: cst.BaseExpression, what: str, ctx: Context, fix: Fixer | None) -> None:
         if in_cuda_class(ctx) or ctx.is_claimed(literal):
