@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from uncuda.bindings import Binding
-from uncuda.flow import Kind
 from uncuda.index import FileIndex
 from uncuda.known_devices import bound_for_certain, rank
-from uncuda.own_device import MAY_NAME, given_by, own_device
+from uncuda.own_device import MAY_NAME, own_device
+from uncuda.plain_choice import given_by
 
 if TYPE_CHECKING:
     from uncuda.context import Context
@@ -65,8 +65,8 @@ def _here(ctx: Context, name: str) -> GivenDevice | None:
     told = given_by(index, there)
     if told is None or (index is ctx.index and _is_called_by(ctx, name)):
         return None
-    value, called = told
-    return GivenDevice(f"{name}()" if called else name, value.kind is Kind.TEXT)
+    is_text, called = told
+    return GivenDevice(f"{name}()" if called else name, is_text)
 
 
 def _said(ctx: Context, binding: Binding) -> tuple[FileIndex, str] | None:

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
-from uncuda.index import FileIndex, from_ast
 from uncuda.own_names import ROOT_FILES, is_package, upwards
-from uncuda.parsing import Unreadable, parse_ast
-from uncuda.source import Lines, SourceError, decode
+
+if TYPE_CHECKING:
+    from uncuda.index import FileIndex
 
 MOST_BYTES = 200_000
 """A longer module isn't read: what it says is worth less than the time."""
@@ -143,6 +144,10 @@ class Module:
         return data if len(data) <= MOST_BYTES else b""
 
     def _parsed(self, data: bytes) -> FileIndex | None:
+        from uncuda.index import from_ast
+        from uncuda.parsing import Unreadable, parse_ast
+        from uncuda.source import Lines, SourceError, decode
+
         try:
             text = decode(data).text
             tree = parse_ast(text)

@@ -7,17 +7,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-import libcst as cst
-
-from uncuda.bindings import Scope
-from uncuda.flow import Flow, Kind, Value, Which
-from uncuda.index import FileIndex
 from uncuda.loading import files_of, loaded
 from uncuda.neighbours import module_at, names_in, roots_of, state_of
 from uncuda.own_names import is_package
-from uncuda.returned import returned
-from uncuda.walk import walk
+
+if TYPE_CHECKING:
+    from uncuda.index import FileIndex
 
 _FOLDERS = frozenset("accelerator common core device devices helpers lib misc tools util utils".split())
 _FILES = frozenset(
@@ -38,8 +35,6 @@ _NAMES = (
     """get_device get_default_device default_device get_torch_device get_best_device best_device pick_device select_device
     choose_device auto_device infer_device detect_device device DEVICE DEFAULT_DEVICE TORCH_DEVICE"""
 ).split()
-_QUESTION = re.compile(r"available\(|is_built\(|hasattr\(")
-_ELSEWHERE = re.compile(r"\benviron\b|\bgetenv\b|\bargv\b")
 
 
 @dataclass(frozen=True)
@@ -165,64 +160,24 @@ def _module(path: str, parts: list[str], states: dict[str, str]) -> Iterator[tup
 def _given(path: str, module: str) -> Iterator[OwnDevice]:
     """The devices that a module gives without being asked anything."""
     file = module_at(path)
-    if b"available" not in file.data:
+    said = _SAID.findall(file.data) if b"available" in file.data else []
+    names = [name.decode() for name in dict.fromkeys(function or constant for function, constant in said)]
+    if not names:
         return
-    for name in dict.fromkeys(
-        (function or constant).decode() for function, constant in _SAID.findall(file.data)
-    ):
+    from uncuda.plain_choice import given_by
+
+    for name in names:
         index = None if name.startswith("_") else file.index_for(name)
         told = None if index is None else given_by(index, name)
         if told is not None and index is not None:
-            value, called = told
+            is_text, called = told
             expression = f"{name}()" if called else name
-            yield OwnDevice(expression, name, value.kind is Kind.TEXT, module, path, _row(index.text, name))
+            yield OwnDevice(expression, name, is_text, module, path, _row(index.text, name))
 
 
 def _row(text: str, name: str) -> int:
     found = re.search(rf"^(?:def[ \t]+)?{name}\b", text, re.M)
     return 1 if found is None else text.count("\n", 0, found.start()) + 1
-
-
-def given_by(index: FileIndex, name: str) -> tuple[Value, bool] | None:
-    """The device that a module gives under a name without being asked anything, the accelerator wherever there is one;
-    and does the name have to be called for it?"""
-    bound = index.bindings.get(name, [])
-    module = Flow(index, Scope("module", None, None, names=index.bindings, members=index.members), (), None)
-    called = len(bound) == 1 and bound[0].kind == "def"
-    if called:
-        function = index.function(name)
-        if function is None or not _asks_nothing(function):
-            return None
-        value = returned(function, module)
-    else:
-        if not bound or not all(b.kind == "assign" and b.value is not None for b in bound):
-            return None
-        if not all(_is_plain(b.value(), frozenset()) for b in bound if b.value is not None):
-            return None
-        if not all(b.test is None or _is_question(b.test.condition(), frozenset()) for b in bound):
-            return None
-        value = module.value(cst.Name(name))
-    return (value, called) if value.selects and value.which is not Which.CUDA else None
-
-
-def _asks_nothing(function: cst.FunctionDef) -> bool:
-    """Can a function be called without arguments, and does what it returns depend on the machine alone?"""
-    params = function.params
-    every = (*params.posonly_params, *params.params, *params.kwonly_params)
-    if any(p.default is None for p in every) or _ELSEWHERE.search(cst.Module([function]).code):
-        return False
-    return _is_plain(function.body, frozenset(p.name.value for p in every))
-
-
-def _is_plain(node: cst.CSTNode, given: frozenset[str]) -> bool:
-    """Are all the questions in it about what is there?"""
-    tests = [n.test for n in walk(node) if isinstance(n, (cst.If, cst.IfExp, cst.While))]
-    return all(_is_question(test, given) for test in tests)
-
-
-def _is_question(test: cst.BaseExpression, given: frozenset[str]) -> bool:
-    names = {n.value for n in walk(test) if isinstance(n, cst.Name)}
-    return not names & given and _QUESTION.search(cst.Module([]).code_for_node(test)) is not None
 
 
 # -- can it be imported? -----------------------------------------------------------------------------------

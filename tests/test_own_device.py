@@ -61,12 +61,12 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def fixed(path: Path, text: str, floor: tuple[int, int] = (2, 6)) -> str:
-    """The text with all safe fixes, were it the file at `path`."""
+def fixed(path: Path, text: str, floor: tuple[int, int] = (2, 6), *, unsafe: bool = False) -> str:
+    """The text with its fixes, were it the file at `path`."""
     from uncuda.rules.catalogue import catalogue
 
     codes = frozenset(info.code for info in catalogue())
-    job = Job(path, path.name, Profile(codes=codes, project=True, torch_floor=floor))
+    job = Job(path, path.name, Profile(codes=codes, project=True, torch_floor=floor, unsafe=unsafe))
     done = examine(text.encode(), job, Mode.FIX)
     assert done.problem is None
     return done.new or text
@@ -195,7 +195,7 @@ def f(x: torch.Tensor, y: torch.Tensor):
 def test_a_default_is_short(project: Path) -> None:
     write(project, {"pkg/utils.py": PICK})
     text = "import torch\nfrom . import other\n\n\ndef f(device=torch.device('cuda')):\n    return torch.ones(2, device=device)\n"
-    assert "def f(device=get_device()):\n" in fixed(project / "pkg" / "train.py", text)
+    assert "def f(device=get_device()):\n" in fixed(project / "pkg" / "train.py", text, unsafe=True)
 
 
 # -- in one file -------------------------------------------------------------------------------------------
