@@ -97,7 +97,8 @@ class Versions:
 
     def number_of(self, known: Known) -> int | None:
         """The number of a content of today, if some commit has it."""
-        if not self.blobs:
+        # A past content is looked at by itself: what the project's other modules said of this one doesn't count.
+        if not self.blobs or known.job.profile.project:
             return None
         made = hashlib.sha1 if len(self.blobs[0]) == _SHA1 else hashlib.sha256
         blob = made(b"blob %d\0%b" % (len(known.data), known.data), usedforsecurity=False).hexdigest()
