@@ -8,6 +8,7 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 
+from uncuda.own_names import is_package
 from uncuda.source import SourceError, decode
 
 # Whole modules take fifty times as long to parse as their imports.
@@ -48,6 +49,16 @@ def imported(node: ast.AST) -> Iterator[tuple[int, str]]:
                 yield level, f"{base}.{alias.name}".lstrip(".")
         case _:
             pass
+
+
+def roots(files: Iterable[str]) -> list[str]:
+    """Directories from which the absolute imports of files may start: those that aren't packages themselves."""
+    found: set[str] = set()
+    for directory in {os.path.dirname(path) for path in files}:
+        while is_package(directory) and os.path.dirname(directory) != directory:
+            directory = os.path.dirname(directory)
+        found.add(directory)
+    return sorted(found)
 
 
 def files_of(level: int, name: str, path: str, roots: Sequence[str]) -> Iterator[str]:

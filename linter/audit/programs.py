@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shlex
 from collections import defaultdict
@@ -12,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from uncuda.audit.model import Tie
 from uncuda.findings import Target
-from uncuda.loading import body
+from uncuda.loading import body, files_of, loaded, roots
 from uncuda.rehearse.devices import SIMULATED
 from uncuda.runner import Job
 
@@ -90,11 +91,11 @@ def programs(jobs: Sequence[Job], ties: Sequence[Tie], entry: str | None = None)
         data = _read(job.path)
         if wanted is not None or _is_program(job.path, data):
             candidates.append((name, job, data))
-    tied = {job.path.resolve() for job in files if own.get(job.display.replace("\\", "/"))}
-    reach = len(candidates) <= _MANY
+    tied = {os.fspath(job.path.resolve()) for job in files if own.get(job.display.replace("\\", "/"))}
+    loads = _Loads(files) if len(candidates) <= _MANY else None
     for name, job, data in candidates:
         count = own.get(name, 0)
-        if count or (reach and _reaches(job.path, files, tied)):
+        if count or (loads is not None and loads.any_of(job.path, tied)):
             found.append((count, Program(name, _module(job.path, name), _is_launched(data))))
     most_first = [program for _, program in sorted(found, key=lambda item: (-item[0], item[1].path))]
     tested = wanted is None and any(_TEST_FILE.search(job.display) for job in files)
@@ -123,10 +124,32 @@ def _asks(node: ast.stmt) -> bool:
     return named and any(isinstance(side, ast.Constant) and side.value == "__main__" for side in sides)
 
 
-def _reaches(path: Path, files: Sequence[Job], tied: set[Path]) -> bool:
-    from uncuda.audit.reach import reached
+class _Loads:
+    """Which files the files of a project load as they are loaded themselves, each read once."""
 
-    return bool(tied & reached(path, [job.path for job in files]))
+    def __init__(self, files: Sequence[Job]) -> None:
+        self._known = {os.fspath(job.path.resolve()) for job in files}
+        self._roots = roots(self._known)
+        self._found: dict[str, list[str]] = {}
+
+    def any_of(self, path: Path, wanted: set[str]) -> bool:
+        """Does the file load one of these, directly or not?"""
+        waiting, seen = [os.fspath(path.resolve())], set[str]()
+        while waiting:
+            here = waiting.pop()
+            if here in wanted:
+                return True
+            if here not in seen:
+                seen.add(here)
+                waiting += self._by(here)
+        return False
+
+    def _by(self, path: str) -> list[str]:
+        if path not in self._found:
+            named = {(level, name) for _, level, name in loaded(_read(Path(path)))}
+            files = {f for level, name in named for f in files_of(level, name, path, self._roots)}
+            self._found[path] = sorted(files & self._known)
+        return self._found[path]
 
 
 def _module(path: Path, name: str) -> str | None:

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable, Iterator, Sequence, Set
 from pathlib import Path
 
-from uncuda.loading import body, files_of, imported, loaded
+from uncuda.loading import body, files_of, imported, loaded, roots
 
 
 def reached(entry: Path, files: Iterable[Path]) -> frozenset[Path]:
@@ -18,7 +18,7 @@ def reached(entry: Path, files: Iterable[Path]) -> frozenset[Path]:
     known = {path.resolve() for path in files}
     start = entry.resolve()
     known.add(start)
-    roots = _roots(known)
+    starts = roots(map(str, known))
     seen: set[Path] = set()
     waiting = [start]
     while waiting:
@@ -27,7 +27,7 @@ def reached(entry: Path, files: Iterable[Path]) -> frozenset[Path]:
             continue
         seen.add(path)
         for level, name in _imports(path):
-            waiting.extend(p for p in _files(level, name, path, roots) if p in known)
+            waiting.extend(p for p in _files(level, name, path, starts) if p in known)
     return frozenset(seen)
 
 
@@ -37,7 +37,7 @@ def importers(wanted: Set[Path], files: Sequence[Path]) -> dict[Path, list[tuple
     found: dict[Path, list[tuple[Path, int]]] = {}
     if not wanted:
         return found
-    roots = _roots(set(files))
+    starts = roots(map(str, files))
     stems = {p.parent.name if p.stem == "__init__" else p.stem for p in wanted}
     names = {stem.encode() for stem in stems}
     for path in files:
@@ -52,7 +52,7 @@ def importers(wanted: Set[Path], files: Sequence[Path]) -> dict[Path, list[tuple
         for row, level, name in loaded(data):
             if not any(part in stems for part in name.split(".")) and not (level and own):
                 continue
-            for target in _files(level, name, path, roots):
+            for target in _files(level, name, path, starts):
                 if target in wanted and target != path and (path, row) not in found.get(target, ()):
                     found.setdefault(target, []).append((path, row))
     return found
@@ -69,17 +69,6 @@ def lazy_rows(data: bytes) -> frozenset[int]:
         else:
             waiting.extend(ast.iter_child_nodes(node))
     return frozenset(found)
-
-
-def _roots(files: set[Path]) -> list[Path]:
-    """Directories from which absolute imports may start: those that aren't packages themselves."""
-    found: set[Path] = set()
-    for path in files:
-        directory = path.parent
-        while (directory / "__init__.py").is_file() and directory.parent != directory:
-            directory = directory.parent
-        found.add(directory)
-    return sorted(found)
 
 
 def _imports(path: Path) -> Iterator[tuple[int, str]]:
@@ -102,5 +91,5 @@ def _imports_by_name(func: ast.expr) -> bool:
     return last in ("import_module", "__import__")
 
 
-def _files(level: int, name: str, path: Path, roots: list[Path]) -> Iterator[Path]:
-    return map(Path, files_of(level, name, str(path), [*map(str, roots)]))
+def _files(level: int, name: str, path: Path, starts: list[str]) -> Iterator[Path]:
+    return map(Path, files_of(level, name, str(path), starts))
