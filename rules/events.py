@@ -6,8 +6,10 @@ import libcst as cst
 
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
-from uncuda.fixes.statements import caught, device_module, is_guarded
+from uncuda.fixes.statements import caught, device_module, indent_unit, is_guarded
+from uncuda.fixes.styles import ACCELERATOR_FLOOR
 from uncuda.rules._calls import cuda_function, is_read, last_word
+from uncuda.rules._timing import Words, timing
 from uncuda.rules.base import Applicability, Bad, Good, Rule
 from uncuda.rules.streams import PASSES
 
@@ -23,12 +25,13 @@ class CudaEvent(Rule):
     It mostly times: `start.record()`, the work, `end.record()`, `torch.cuda.synchronize()`,
     `start.elapsed_time(end)`. All accelerators have events with these methods, MPS too, so that the class
     alone has to come from elsewhere: `torch.get_device_module().Event(enable_timing=True)` is a
-    torch.cuda.Event on CUDA. On a CPU no event can time: there `time.perf_counter()` does, and
-    `torch.utils.benchmark.Timer` waits for whichever accelerator is there by itself.
+    torch.cuda.Event on CUDA. On a CPU no event can time; there the host's clock does, as nothing runs behind its
+    back. Where the events do nothing but time, and all of that stands in one function (or in a script), the whole
+    timing gets both ways: the same events wherever there is an accelerator, `time.perf_counter()` elsewhere.
 
     The fix doesn't write `torch.Event()`: its events are of another class, whose `elapsed_time()` has
     taken the other event unchecked, so that a pair of which only one was rewritten reads memory that isn't its own. On
-    a CPU it can be made, and raises when it is recorded.
+    a CPU it can be made, even with `enable_timing=True`, and raises when it is recorded (torch 2.13.0).
     """
 
     code = "UC214"
@@ -37,7 +40,9 @@ class CudaEvent(Rule):
     effort = 3
     fix_safety = (
         "Safe without arguments: the same event with CUDA, and one that does nothing on a CPU, where it raised "
-        "before. Unsafe with arguments, which the CPU's event doesn't take: it raises there before and after; "
+        "before. Safe for a timing that stands in one function, where the clock takes the events' place on a CPU. "
+        "Unsafe with arguments elsewhere (events that are kept in an attribute or a list, or given away), which the "
+        "CPU's event doesn't take: it raises there before and after; "
         "safe again under a guard. Not offered where the failure is handled, nor for `external=` and for events "
         "that are shared between processes."
     )
@@ -56,12 +61,72 @@ class CudaEvent(Rule):
             "import torch\n\n\ndef timed(step):\n    start = torch.cuda.Event(enable_timing=True)\n"
             "    end = torch.cuda.Event(enable_timing=True)\n    start.record()\n    step()\n"
             "    end.record()\n    end.synchronize()\n    return start.elapsed_time(end)\n",
-            "import torch\n\n\ndef timed(step):\n    start = torch.get_device_module().Event(enable_timing=True)\n"
+            "import time\n\nimport torch\n\n\ndef timed(step):\n    if torch.accelerator.is_available():\n"
+            "        start = torch.get_device_module().Event(enable_timing=True)\n"
+            "        end = torch.get_device_module().Event(enable_timing=True)\n        start.record()\n"
+            "    else:\n        start_time = time.perf_counter()\n    step()\n"
+            "    if torch.accelerator.is_available():\n        end.record()\n        end.synchronize()\n"
+            "        return start.elapsed_time(end)\n    return (time.perf_counter() - start_time) * 1000\n",
+            count=2,
+            run="timed(int) < 10000",
+            id="timing",
+        ),
+        Bad(
+            "import torch\n\nbegin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)\n"
+            "seconds = []\nfor _ in range(3):\n    begin.record()\n    y = torch.ones(2) * 2\n    end.record()\n"
+            "    # until it is done\n    end.synchronize()\n"
+            "    seconds.append(begin.elapsed_time(end) / 1000)\n",
+            "import time\n\nimport torch\n\nif torch.accelerator.is_available():\n"
+            "    begin, end = torch.get_device_module().Event(enable_timing=True), "
+            "torch.get_device_module().Event(enable_timing=True)\n"
+            "seconds = []\nfor _ in range(3):\n    if torch.accelerator.is_available():\n        begin.record()\n"
+            "    else:\n        begin_time = time.perf_counter()\n    y = torch.ones(2) * 2\n"
+            "    if torch.accelerator.is_available():\n        end.record()\n        # until it is done\n"
+            "        end.synchronize()\n        seconds.append(begin.elapsed_time(end) / 1000)\n"
+            "    else:\n        seconds.append(time.perf_counter() - begin_time)\n",
+            count=2,
+            run="len(seconds)",
+            id="script",
+        ),
+        Bad(
+            "import time\n\nimport torch\n\n\ndef timed(step, times):\n    start_event = torch.cuda.Event(True)  # of all\n"
+            "    end_event = torch.cuda.Event(True)\n    start_event.record()\n    step()\n    end_event.record()\n"
+            "    end_event.synchronize()\n    times['ms'] = start_event.elapsed_time(end_event)\n"
+            '    return f"{start_event.elapsed_time(end_event) / 1000:.3f} s"\n',
+            "import time\n\nimport torch\n\n\ndef timed(step, times):\n    if torch.accelerator.is_available():\n"
+            "        start_event = torch.get_device_module().Event(True)  # of all\n"
+            "        end_event = torch.get_device_module().Event(True)\n        start_event.record()\n"
+            "    else:\n        start_time = time.perf_counter()\n    step()\n"
+            "    if torch.accelerator.is_available():\n        end_event.record()\n        end_event.synchronize()\n"
+            "        times['ms'] = start_event.elapsed_time(end_event)\n"
+            '        return f"{start_event.elapsed_time(end_event) / 1000:.3f} s"\n'
+            "    end_time = time.perf_counter()\n    times['ms'] = (end_time - start_time) * 1000\n"
+            '    return f"{end_time - start_time:.3f} s"\n',
+            count=2,
+            run="timed(int, {})[-1]",
+            id="read-twice",
+        ),
+        Bad(
+            "import torch\n\n\nclass Timer:\n    def __enter__(self):\n"
+            "        self.start = torch.cuda.Event(enable_timing=True)\n        self.start.record()\n"
+            "        return self\n",
+            "import torch\n\n\nclass Timer:\n    def __enter__(self):\n"
+            "        self.start = torch.get_device_module().Event(enable_timing=True)\n        self.start.record()\n"
+            "        return self\n",
+            Applicability.UNSAFE,
+            id="kept",
+        ),
+        Bad(
+            "import torch\n\n\ndef timed(step, wait):\n    start = torch.cuda.Event(enable_timing=True)\n"
+            "    end = torch.cuda.Event(enable_timing=True)\n    start.record()\n    step()\n"
+            "    end.record()\n    wait(end)\n    return start.elapsed_time(end)\n",
+            "import torch\n\n\ndef timed(step, wait):\n"
+            "    start = torch.get_device_module().Event(enable_timing=True)\n"
             "    end = torch.get_device_module().Event(enable_timing=True)\n    start.record()\n    step()\n"
-            "    end.record()\n    end.synchronize()\n    return start.elapsed_time(end)\n",
+            "    end.record()\n    wait(end)\n    return start.elapsed_time(end)\n",
             Applicability.UNSAFE,
             count=2,
-            id="timing",
+            id="given-away",
         ),
         Bad(
             "import torch\n\n\ndef timer():\n    if not torch.cuda.is_available():\n        return None\n"
@@ -106,6 +171,13 @@ class CudaEvent(Rule):
     good = (
         Good("import torch\n\ndone = torch.Event()\n", "any device's"),
         Good("import torch\n\ndone = torch.get_device_module().Event()\n", "portable already"),
+        Good(
+            "import time\n\nimport torch\n\nif torch.accelerator.is_available():\n"
+            "    start = torch.get_device_module().Event(enable_timing=True)  # torch.cuda.Event\n"
+            "else:\n    start_time = time.perf_counter()\n",
+            "both ways",
+        ),
+        Good("from lib import get_accelerator\n\nstart = get_accelerator().Event()  # not torch.cuda\n"),
         Good("import torch\n\ndone = torch.mps.Event(enable_timing=True)\n", "another vendor's"),
         Good("import threading\n\nstop = threading.Event()  # cuda\n", "not torch"),
         Good("import cupy\n\ne = cupy.cuda.Event()\n", "not torch"),
@@ -186,5 +258,52 @@ class CudaEvent(Rule):
         if caught(fix.ctx, node):
             raise CannotFix("the failure is handled")
         if node.args and not is_guarded(fix.ctx, node):
+            if self._times(fix, node):
+                return
             fix.unsafe()
         fix.replace(node.func, f"{device_module(fix)}.Event")
+
+    def _times(self, fix: FixBuilder, node: cst.Call) -> bool:
+        """Where events do nothing but time what one function does, the whole timing is rewritten."""
+        ctx = fix.ctx
+        name = _assigned(node, ctx)
+        if name is None or not fix.has(ACCELERATOR_FLOOR):
+            return False
+        function = ctx.function.name.value if ctx.function is not None else ""
+        start = ctx.island_start if function else 0
+        found = timing(ctx.index.text, ctx.code(node.func), name, function, start)
+        if found is None:
+            return False
+        before = len(fix.edits)
+        clock = ctx.local_name("time.perf_counter") or f"{fix.name('time')}.perf_counter"
+        words = Words(
+            f"{device_module(fix) if function else fix.spelling().module}.Event",
+            fix.name("torch.accelerator.synchronize"),
+            fix.is_available(),
+            f"{clock}()",
+            indent_unit(ctx),
+            ctx.newline,
+        )
+        edits = found.edits(words)
+        if edits is None:
+            del fix.edits[before:]
+            return False
+        fix.edits.extend(edits)
+        return True
+
+
+def _assigned(node: cst.Call, ctx: Context) -> str | None:
+    """The variable that an event is bound to: alone, or as one of a tuple."""
+    match ctx.parent:
+        case cst.Assign(targets=[cst.AssignTarget(cst.Name(name))]):
+            return name
+        case cst.Element():
+            match ctx.ancestors[-3:-1]:
+                case [
+                    cst.Assign(targets=[cst.AssignTarget(cst.Tuple(elements=names))]),
+                    cst.Tuple(elements=values),
+                ]:
+                    for target, value in zip(names, values, strict=False):
+                        if value.value is node and isinstance(target.value, cst.Name):
+                            return target.value.value
+    return None
