@@ -214,6 +214,41 @@ def test_compare(project: Path) -> None:
     assert "No such file" in audit(project, "--compare", "gone.json", expect=2).stderr
 
 
+def test_a_directory_elsewhere_is_reported_as_from_within(project: Path, tmp_path: Path) -> None:
+    (project / "test_it.py").write_text("import torch\n\n\ndef test():\n    torch.ones(1).cuda()\n")
+    (project / "train.py").write_text(TRAIN + "if __name__ == '__main__':\n    model.cuda()\n")
+    here = tmp_path / "elsewhere"
+    here.mkdir()
+    for where in (project, here):
+        git(where, "init", "-q")
+        git(where, "remote", "add", "origin", f"https://github.com/someone/{where.name}.git")
+        git(where, "add", ".")
+        git(where, "commit", "-qm", where.name, "--allow-empty")
+    inside = report(project)
+    audit(project, "--output-file", "json=../old.json")
+    for named in (str(project), "../proj"):
+        outside = report(here, named)
+        assert outside["ties"] == inside["ties"]
+        assert outside["hotspots"] == inside["hotspots"]
+        assert outside["project"]["revision"] == inside["project"]["revision"]
+        commands = [s["command"] for phase in outside["plan"] for s in phase["steps"] if s.get("command")]
+        assert f"uncuda check {named} --fix" in commands
+        assert f"uncuda rehearse --target ascend -m pytest {project}" in commands
+        assert f"uncuda rehearse --target ascend {project / 'train.py'}" in commands
+        assert "0 ties gone, 0 new" in audit(here, named, "--compare", "../old.json").stdout
+    assert "github.com/someone/proj/blob/" in audit(here, str(project), "--output-format", "html").stdout
+    sarif = json.loads(audit(here, str(project), "--output-format", "sarif").stdout)["runs"][0]
+    place = sarif["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]
+    base = sarif["originalUriBaseIds"][place["uriBaseId"]]["uri"]
+    assert base == project.as_uri() + "/" and (project / place["uri"]).is_file()
+    old = json.loads((tmp_path / "old.json").read_text())
+    for item in old["ties"]:
+        item["path"] = f"{project}/{item['path']}"
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    assert "0 ties gone, 0 new" in audit(here, str(project), "--compare", "../old.json").stdout
+    assert len(report(here, str(project), "--history", "HEAD")["trend"]) == 1
+
+
 def git(root: Path, *words: str, day: int = 1) -> None:
     moment = f"2026-01-{day:02d}T12:00:00+00:00"
     environment = {**os.environ, "GIT_AUTHOR_DATE": moment, "GIT_COMMITTER_DATE": moment}

@@ -33,7 +33,7 @@ class AuditError(Exception):
 def collect(arguments: Namespace) -> Audit:
     """Checks what the arguments name, and audits it. Raises AuditError or SettingsError."""
     from uncuda.cli.check import progress
-    from uncuda.cli.plan import gather
+    from uncuda.cli.plan import display, gather
     from uncuda.runner import Mode, Runner, default_workers
 
     if arguments.history is not None and arguments.entry is not None:
@@ -68,10 +68,16 @@ def collect(arguments: Namespace) -> Audit:
     finally:
         if watcher is not None:
             watcher.stop()
+    root = _root(gathered.root, paths)
+    if root != gathered.root:
+        results = [replace(r, display=display(os.path.abspath(r.path), root)) for r in results]
+        jobs, texts = (
+            [replace(job, display=display(str(job.path), root)) for job in some] for some in (jobs, texts)
+        )
     floors = sorted({job.profile.torch_floor for job in jobs})
     targets = jobs[0].profile.targets if jobs else None
     chosen = [t for t in Target if targets is None or t in targets]
-    revision, web = repository(gathered.root)
+    revision, web = repository(root)
     ties = [
         item
         for result in results
@@ -96,7 +102,7 @@ def collect(arguments: Namespace) -> Audit:
         ties,
         problems,
         suppressed=sum(r.suppressed for r in results),
-        root=gathered.root,
+        root=root,
         name=_name(gathered.root, paths),
         paths=paths,
         targets=chosen,
@@ -110,8 +116,19 @@ def collect(arguments: Namespace) -> Audit:
         loaders=_loaders(ties, jobs),
         sources=sources(jobs, ties),
         examples=examples([*texts, *jobs], chosen),
-        rehearsed=programs(jobs, ties, arguments.entry),
+        rehearsed=tuple(
+            program if root == gathered.root else program.seen_from_outside(root)
+            for program in programs(jobs, ties, arguments.entry)
+        ),
     )
+
+
+def _root(here: Path, paths: list[str]) -> Path:
+    """What the paths of a report are relative to: `here`, or the one directory that was named if it lies elsewhere.
+    Its revision and its place on the web are the report's."""
+    named = Path(os.path.abspath(here / paths[0]))
+    outside = len(paths) == 1 and named.is_dir() and not named.is_relative_to(here)
+    return named if outside else here
 
 
 def _eased(path: Path, ties: list[Tie]) -> list[Tie]:

@@ -10,12 +10,13 @@ from typing import Any
 from uncuda.audit.as_markdown import ties
 from uncuda.audit.collect import AuditError
 from uncuda.audit.model import FORMAT, Audit
+from uncuda.cli.plan import display
 
 
 def compare(path: Path, audit: Audit) -> str:
     """Lines that say what changed since the JSON report in `path`. Raises AuditError when it is none."""
     old = load(path)
-    before = Counter((t["path"], t["code"], t["symbol"]) for t in old["ties"])
+    before = Counter((display(t["path"], audit.root), t["code"], t["symbol"]) for t in old["ties"])
     now = Counter((t.path, t.code, t.symbol) for t in audit.ties)
     gone, come = before - now, now - before
     lines = [f"Since {path.name}: {ties(sum(gone.values()))} gone, {sum(come.values())} new."]

@@ -8,7 +8,7 @@ import re
 import shlex
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from uncuda.audit.model import Tie
@@ -38,6 +38,13 @@ class Program:
     path: str
     module: str | None
     launched: bool
+    arguments: tuple[str, ...] = ()
+
+    def seen_from_outside(self, root: Path) -> Program:
+        """The same program of a project at `root`, started in a directory that isn't in it."""
+        if self is TESTS:
+            return replace(self, arguments=(str(root),))
+        return replace(self, path=str(root / self.path), module=None)
 
     def command(self, target: Target) -> str:
         """What rehearses it. Arguments are the reader's to add."""
@@ -53,7 +60,7 @@ class Program:
                 "--nproc_per_node",
                 "2",
             ]
-        return shlex.join(["uncuda", "rehearse", "--target", target.value, *options, *words])
+        return shlex.join(["uncuda", "rehearse", "--target", target.value, *options, *words, *self.arguments])
 
 
 def target_of(targets: Sequence[Target]) -> Target | None:
