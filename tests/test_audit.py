@@ -118,6 +118,18 @@ def test_the_plan_ends_with_verification_and_adds_up(project: Path) -> None:
     assert 0 < low < high
 
 
+def test_the_work_is_where_the_code_is_not_where_a_package_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a_requirements.txt").write_text("tilelang==0.1.6\n")
+    (tmp_path / "kernel.py").write_text("import tilelang\n\n\n@tilelang.jit\ndef add(n):\n    return n\n")
+    (tmp_path / "requirements.txt").write_text("tilelang==0.1.6\n")
+    content = report(tmp_path)
+    phases = {phase["title"]: phase["points"] for phase in content["plan"]}
+    assert phases["Kernels to port"] > 5 * phases["Packages to swap"] > 0
+    files = {row["path"]: row["points"] for row in content["hotspots"]["files"]}
+    assert next(iter(files)) == "kernel.py"
+    assert files["kernel.py"] > 5 * files["requirements.txt"] > 0
+
+
 def test_only_what_the_entry_reaches(project: Path) -> None:
     paths = {t["path"] for t in report(project, "--entry", "train.py")["ties"]}
     assert paths == {"train.py"}

@@ -42,22 +42,30 @@ def costed(ties: Sequence[Tie]) -> list[Tie]:
 
 
 def each(ties: Sequence[Tie]) -> list[float]:
-    """The points of each tie, in order; the dearest of a symbol bears its whole cost, the first of several."""
-    dearest: dict[str, int] = {}
+    """The points of each tie, in order. One of a symbol's bears the whole cost, which is the dearest's: the one that
+    costs most where the code is, as the work is there and not where a package is named."""
+    efforts = [tie.placed.finding.effort for tie in ties]
+    by_symbol: dict[str, list[int]] = defaultdict(list)
     for number, tie in enumerate(ties):
         if tie.remedy in _BY_PEOPLE:
-            best = dearest.setdefault(tie.symbol, number)
-            if tie.placed.finding.effort > ties[best].placed.finding.effort:
-                dearest[tie.symbol] = number
-    return [_points(tie, dearest.get(tie.symbol) == number) for number, tie in enumerate(ties)]
+            by_symbol[tie.symbol].append(number)
+    bearers = set()
+    for numbers in by_symbol.values():
+        dearest = max(numbers, key=lambda n: efforts[n])
+        bearer = max(numbers, key=lambda n: (not ties[n].code.startswith(_NAMED), efforts[n]))
+        efforts[dearest], efforts[bearer] = efforts[bearer], efforts[dearest]
+        bearers.add(bearer)
+    return [_points(tie, efforts[n], n in bearers) for n, tie in enumerate(ties)]
 
 
 _BY_PEOPLE = (Remedy.SUGGESTION, Remedy.HAND)
+_NAMED = "UC80"
+"""The rules for requirements."""
 
 
-def _points(tie: Tie, bears: bool) -> float:
+def _points(tie: Tie, effort: int, bears: bool) -> float:
     if tie.remedy in _BY_PEOPLE:
-        return tie.placed.finding.effort * (1.0 if bears else REPEAT)
+        return effort * (1.0 if bears else REPEAT)
     return {Remedy.SAFE: REVIEW, Remedy.UNSAFE: UNSAFE}.get(tie.remedy, 0.0)
 
 
