@@ -343,8 +343,6 @@ class Scope:
     parent: Scope | None
     names: dict[str, list[Binding]] | None = None
     places: dict[int, Place] = field(default_factory=dict)
-    uses: dict[str, set[tuple[str, bool]]] = field(default_factory=dict)
-    """For a function: the attributes that its own statements read of each plain name, and whether they are called."""
     members: dict[str, list[Binding]] = field(default_factory=dict)
     """Attributes of plain names that are assigned here (`args.cuda`), by their dotted names."""
     globals: frozenset[str] = frozenset()
@@ -373,9 +371,7 @@ class Scope:
             outside: set[str] = set()
             for item in walk_scope(node.body):
                 kind = item.__class__
-                if kind is cst.Attribute or kind is cst.Call:
-                    self._use(item)
-                elif kind in _INNER_BINDERS:
+                if kind in _INNER_BINDERS:
                     match item:
                         case cst.Global(names=names):
                             self.globals |= {n.name.value for n in names}
@@ -396,12 +392,6 @@ class Scope:
                 reader.read_target(comp.target, comp.iter)
                 yield from reader.out
                 comp = comp.inner_for_in
-
-    def _use(self, node: cst.CSTNode) -> None:
-        called = node.__class__ is cst.Call
-        func: cst.CSTNode = node.func if called else node  # type: ignore[attr-defined]
-        if isinstance(func, cst.Attribute) and func.value.__class__ is cst.Name:
-            self.uses.setdefault(func.value.value, set()).add((func.attr.value, called))
 
 
 # What binds names inside expressions, or says whose they are.

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from functools import cache
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -18,6 +19,7 @@ import libcst as cst
 from uncuda import known_results
 from uncuda.bindings import EACH, Binding, Place, Scope, dotted, reaching, visible
 from uncuda.narrowing import narrowed
+from uncuda.walk import walk_scope
 
 if TYPE_CHECKING:
     from uncuda.index import ClassFacts, FileIndex
@@ -34,6 +36,7 @@ class Kind(Enum):
     TENSOR = auto()
     MODULE = auto()
     MOVABLE = auto()  # one of the two, or another of torch's own that .cuda() and .to() move alike
+    BATCH = auto()  # a tensor, or text, or a plain container of these: only a tensor can be moved
     OBJECT = auto()  # an instance of a class of this file that is neither
     MANY = auto()  # gives a value like `parts[0]` each time it is iterated over or indexed
     TABLE = auto()  # a mapping to values like `parts[0]`
@@ -82,16 +85,17 @@ class Value:
         )
 
 
-_MOVED = frozenset({Kind.TENSOR, Kind.MODULE, Kind.MOVABLE})
+_MOVED = frozenset({Kind.TENSOR, Kind.MODULE, Kind.MOVABLE, Kind.BATCH})
 UNKNOWN = Value(Kind.UNKNOWN)
 _TENSOR = Value(Kind.TENSOR)
 _MODULE = Value(Kind.MODULE)
 _TOLD = {
     known_results.TENSOR: _TENSOR,
-    known_results.SEVERAL: Value(Kind.MANY, parts=(_TENSOR,)),
+    known_results.TENSORS: Value(Kind.MANY, parts=(_TENSOR,)),
     known_results.MODULE: _MODULE,
     known_results.MODULES: Value(Kind.MODULE, parts=(_MODULE,)),
     known_results.MOVABLE: Value(Kind.MOVABLE),
+    known_results.BATCHES: Value(Kind.MANY, parts=(Value(Kind.BATCH),)),
 }
 CUDA_FLAG = Value(Kind.FLAG, Which.CUDA)
 ACCELERATOR_FLAG = Value(Kind.FLAG, Which.SELECTED)
@@ -101,37 +105,27 @@ _CUDA_TEXT = re.compile(r"cuda(?::(\d+))?\Z")
 _DEVICE_TEXT = re.compile(r"(cpu|cuda|mps|xpu|hpu|npu|mlu|musa|xla|meta|ipu|privateuseone)(?::(\d+))?\Z")
 _CUDA_HEAD = re.compile(r"cuda:\Z")
 
-_OTHER_RESULT = frozenset({"out", "output_loading_info", "return_indices", "return_inverse", "return_counts"})
-"""With these arguments functions give something else, or may."""
 _BUILTINS = frozenset(
     "bool dict enumerate filter frozenset iter list map next reversed set sorted str tuple zip".split()
 )
-_TENSOR_CLASSES = frozenset({"torch.nn.Parameter", "torch.nn.parameter.Parameter", "torch.autograd.Variable"})
 # Annotations, from collections.abc, typing and the built-in names.
 _GENERIC_MANY = frozenset(
     """list List set Set frozenset FrozenSet tuple Tuple deque Deque Sequence MutableSequence Iterable Iterator
     Collection AbstractSet""".split()
 )
 _GENERIC_TABLES = frozenset("dict Dict Mapping MutableMapping OrderedDict DefaultDict defaultdict".split())
-# An attribute used on a name says what it is, when nothing else has that attribute.
-_ONLY_TENSORS = frozenset(
-    """backward contiguous data_ptr detach detach_ dim expand_as index_fill_ is_contiguous masked_fill
-    masked_fill_ numel permute requires_grad scatter_ scatter_add_ unsqueeze unsqueeze_ view_as zero_
-    is_floating_point index_select grad_fn normal_ uniform_""".split()
-)
-_ONLY_MODULES = frozenset(
-    """load_state_dict named_parameters named_modules named_children named_buffers register_buffer
-    register_forward_hook register_forward_pre_hook register_full_backward_hook zero_grad""".split()
-)
 
 
-def _told_by(attribute: str, called: bool) -> Kind:
-    """What an object is when `attribute` is read (or called) on it."""
-    if attribute in _ONLY_TENSORS or (called and attribute in ("size", "view")):
-        return Kind.TENSOR
-    if attribute in _ONLY_MODULES or (called and attribute in ("parameters", "modules")):
-        return Kind.MODULE
-    return Kind.UNKNOWN
+@cache
+def _told(gives: str | None) -> Value:
+    """The value that the tables of known results name."""
+    if gives is None:
+        return UNKNOWN
+    if gives.startswith(known_results.EACH):
+        return Value(Kind.MANY, parts=(_told(gives.removeprefix(known_results.EACH)),))
+    if " " in gives:
+        return Value(Kind.PARTS, parts=tuple(_TOLD.get(word, UNKNOWN) for word in gives.split()))
+    return _TOLD[gives]
 
 
 def string_value(node: cst.CSTNode) -> str | None:
@@ -245,7 +239,7 @@ def part(value: Value, step: int) -> Value:
             return joined(value.parts)
         case Kind.PARTS if -len(value.parts) <= step < len(value.parts):
             return value.parts[step]
-        case Kind.TENSOR:
+        case Kind.TENSOR | Kind.BATCH:
             return value
         case _:
             return UNKNOWN
@@ -259,9 +253,23 @@ def _keeps(kind: Kind, methods: set[str]) -> bool:
     """Does a value stay what it is through all these methods?"""
     if kind is Kind.TENSOR:
         return known_results.keeps_tensor(methods)
+    if kind is Kind.BATCH:
+        return known_results.keeps_tensor(methods) and not any(map(_of_containers, methods))
     if kind is Kind.MOVABLE:
         return known_results.keeps_tensor(methods) and known_results.keeps_module(methods)
     return kind is Kind.MODULE and known_results.keeps_module(methods)
+
+
+def _named(arg: cst.Arg) -> str:
+    """A keyword argument's name (`x`; `x=None` for that; stars where it has none)."""
+    if arg.keyword is None:
+        return arg.star
+    return f"{arg.keyword.value}=None" if dotted(arg.value) == "None" else arg.keyword.value
+
+
+def _of_containers(method: str) -> bool:
+    """Has something in a batch that isn't a tensor such a method?"""
+    return any(hasattr(kind, method) for kind in (str, bytes, dict, list, tuple))
 
 
 def _number(node: cst.BaseExpression) -> int:
@@ -472,7 +480,7 @@ class Flow:
     def _subscript(self, node: cst.Subscript) -> Value:
         inner = self.value(node.value)
         match node.slice:
-            case _ if inner.kind is Kind.TENSOR:
+            case _ if inner.kind in (Kind.TENSOR, Kind.BATCH):
                 return inner
             case [cst.SubscriptElement(slice=cst.Slice())]:
                 return many(inner.parts) if inner.kind in (Kind.MANY, Kind.PARTS) else UNKNOWN
@@ -529,7 +537,11 @@ class Flow:
             return value
         if isinstance(scope.node, cst.Lambda):
             return self._lambda_parameter(name, scope.node)
-        return self._by_use(name, scope)
+        if name == "self" and self.owner is not None and len(reached) == 1 and reached[0].kind == "param":
+            # What isn't a module by itself may be one in the classes that derive from it.
+            made = self._instance(self.owner.name)
+            return made if made.kind is Kind.MODULE else UNKNOWN
+        return UNKNOWN
 
     def _lambda_parameter(self, name: str, node: cst.Lambda) -> Value:
         """What a lambda is given by the call that it is an argument of."""
@@ -667,21 +679,11 @@ class Flow:
 
     def instance_of(self, name: str) -> Value:
         """An object of the class with this full name, or of one that derives from it."""
-        if re.fullmatch(r"torch\.\w*Tensor", name) or name in _TENSOR_CLASSES:
-            return _TENSOR
-        if name == "torch.nn.utils.rnn.PackedSequence":
-            return Value(Kind.MOVABLE)
-        if known_results.is_module_base(name):
+        told = _told(known_results.of_class(name))
+        if told.kind is Kind.MODULE:
             # A class of this file that moves itself may derive from it.
             return UNKNOWN if self.index.moves_itself else _MODULE
-        return self._instance(name)
-
-    def _by_use(self, name: str, scope: Scope) -> Value:
-        """A tensor or a module by what the function, or the file, asks of it elsewhere."""
-        uses = self.index.uses(name) if scope.kind == "module" else scope.uses.get(name, ())
-        kinds = {_told_by(attribute, called) for attribute, called in uses}
-        kinds.discard(Kind.UNKNOWN)
-        return Value(kinds.pop()) if len(kinds) == 1 else UNKNOWN
+        return told if told.kind is not Kind.UNKNOWN else self._instance(name)
 
     def _attribute(self, node: cst.Attribute) -> Value:
         if isinstance(node.value, cst.Name) and node.value.value == "self" and self.owner is not None:
@@ -718,6 +720,8 @@ class Flow:
         if self._depth == 0:
             self._budget[0] = _BUDGET
         found = self.owner.attributes().get(attribute, [])
+        if not found:
+            return self._inherited(self.owner, attribute)
         module = self.scope
         while module.parent is not None:
             module = module.parent
@@ -725,6 +729,19 @@ class Flow:
         value = joined([self._attribute_bound(b, module) for b, methods in kept if methods is None])
         through = {m for _, methods in kept if methods is not None for m in methods}
         return value if not through or _keeps(value.kind, through) else UNKNOWN
+
+    def _inherited(self, facts: ClassFacts, attribute: str) -> Value:
+        """What the first class of the project that `facts` derives from, and that binds the attribute, binds it to."""
+        for base in facts.bases:
+            there = self._base(base, facts) if self._depth <= 8 else None
+            if there is not None:
+                around = there[0].outside()
+                around.owner = there[1]
+                around._depth += 1
+                told = around.member(attribute)
+                if told.kind is not Kind.UNKNOWN:
+                    return told
+        return UNKNOWN
 
     def _attribute_bound(self, binding: Binding, module: Scope) -> Value:
         scope = module
@@ -777,25 +794,81 @@ class Flow:
             return self._method(node.func, node) if there is None else there[0]._own(there[1])
         if isinstance(node.func, cst.Name):
             return self._builtin(node.func.value, node) or self._own(node.func.value)
-        return UNKNOWN
+        return self._any_of(node.func)
+
+    def _any_of(self, func: cst.BaseExpression) -> Value:
+        """What a call of some member of a module gives: `getattr(models, name)`, `models.__dict__[name]`."""
+        match func:
+            case cst.Call(func=cst.Name("getattr"), args=[cst.Arg(value=owner), _]):
+                pass
+            case cst.Subscript(value=cst.Attribute(value=owner, attr=cst.Name("__dict__"))):
+                pass
+            case cst.Subscript(value=cst.Call(func=cst.Name("vars"), args=[cst.Arg(value=owner)])):
+                pass
+            case _:
+                return UNKNOWN
+        name = self.qualified(owner)
+        return UNKNOWN if name is None else _told(known_results.of_call(f"{name}.*", 1))
+
+    def _own_method(self, func: cst.Attribute, base: Value) -> Value | None:
+        """What a method of a class of the project gives; None where that has none of this name."""
+        match func.value:
+            case cst.Name("self" | "cls") if self.owner is not None:
+                there: tuple[Flow, ClassFacts] | None = (self, self.owner)
+            case cst.Name() | cst.Attribute() if base.kind is Kind.UNKNOWN:
+                there = self._class(self.qualified(func.value) or dotted(func.value) or "")
+            case _:
+                there = self._class(base.cls) if base.cls else None
+        return None if there is None else there[0]._given_by_method(there[1], func.attr.value)
+
+    def _given_by_method(self, facts: ClassFacts, method: str, depth: int = 0) -> Value | None:
+        if method in facts.methods:
+            node = facts.method(method)
+            if node is None:
+                return UNKNOWN
+            from uncuda.returned import returned
+
+            around = self.outside()
+            around.owner = facts
+            return returned(node, around)
+        for base in facts.bases:
+            there = self._base(base, facts)
+            told = there[0]._given_by_method(there[1], method, depth + 1) if there and depth < 5 else None
+            if told is None:
+                # A class method of a library's class gives an object of this one.
+                made = known_results.of_call(f"{self._full(base)}.{method}", 1)
+                told = _MODULE if made == known_results.MODULE and self.is_module(facts) else None
+            if told is not None:
+                return told
+        return None
 
     def _method(self, func: cst.Attribute, node: cst.Call) -> Value:
         base, method = self.value(func.value), func.attr.value
+        own = self._own_method(func, base)
+        if own is not None:
+            return own
         match base.kind:
             case Kind.TENSOR:
-                told = known_results.of_tensor(method, len(node.args))
-                return _TOLD[told] if told is not None else UNKNOWN
+                return _told(known_results.of_tensor(method, len(node.args)))
             case Kind.MODULE:
-                given = known_results.of_module(method)
-                if given is not None:
-                    told, named = given
-                    each = _TOLD[told]
-                    return many([Value(Kind.PARTS, parts=(UNKNOWN, each)) if named else each])
                 if method == "state_dict":
                     return Value(Kind.TABLE, parts=(_TENSOR,))
-                return base if _keeps(base.kind, {method}) else UNKNOWN
+                given = _told(known_results.of_module(method))
+                return base if given.kind is Kind.MODULE else given
             case Kind.MOVABLE:
                 return base if _keeps(base.kind, {method}) else UNKNOWN
+            case Kind.BATCH if _of_containers(method):
+                match method:
+                    case "items":
+                        return many([Value(Kind.PARTS, parts=(UNKNOWN, base))])
+                    case "values":
+                        return many([base])
+                    case "pop" | "get":
+                        return base if len(node.args) == 1 else UNKNOWN
+                    case _:
+                        return UNKNOWN
+            case Kind.BATCH:
+                return _told(known_results.of_tensor(method, len(node.args)))
             case Kind.TABLE:
                 match method:
                     case "values":
@@ -860,20 +933,36 @@ class Flow:
     def _own(self, name: str) -> Value:
         """What a class or a function of this file gives when it is called."""
         found = self.bindings(name)
-        if found is None or found[0].kind != "module" or len(found[0].bindings().get(name, ())) != 1:
+        if found is None or len(found[0].bindings().get(name, ())) != 1:
             return UNKNOWN
         [binding] = found[1]
-        if binding.kind == "class":
-            return self._instance(name)
         if binding.kind == "import":
             there = self.elsewhere(binding.target)
             return UNKNOWN if there is None else there[0]._own(there[1])
+        if binding.kind == "param" and name == "cls" and self.owner is not None:
+            return self._instance(self.owner.name)
+        if found[0].kind != "module":
+            return self._inner(name, found[0])
+        if binding.kind == "class":
+            return self._instance(name)
         function = self.index.function(name) if binding.kind == "def" else None
         if function is None:
             return UNKNOWN
         from uncuda.returned import returned
 
         return returned(function, self.outside())
+
+    def _inner(self, name: str, scope: Scope) -> Value:
+        """What a function that is defined in another gives."""
+        if not isinstance(scope.node, cst.FunctionDef):
+            return UNKNOWN
+        inside = walk_scope(scope.node.body)
+        inner = [n for n in inside if isinstance(n, cst.FunctionDef) and n.name.value == name]
+        if len(inner) != 1 or inner[0].decorators or inner[0].asynchronous is not None:
+            return UNKNOWN
+        from uncuda.returned import returned
+
+        return returned(inner[0], self._in(scope))
 
     def elsewhere(self, name: str) -> tuple[Flow, str] | None:
         """Where another module of the project says what this full name stands for: that module as seen from its top
@@ -905,10 +994,13 @@ class Flow:
                 return Value(Kind.DEVICE, Which.SELECTED)
             case _:
                 pass
-        told = known_results.of_call(name, len(node.args))
-        if told is None or any(a.keyword is not None and a.keyword.value in _OTHER_RESULT for a in node.args):
-            return None
-        return _TOLD[told]
+        told = known_results.of_call(
+            name, len(node.args), [_named(a) for a in node.args if a.keyword or a.star]
+        )
+        if told == known_results.SAME:
+            first = node.args[0] if node.args else None
+            return self.value(first.value) if first and not first.keyword and not first.star else UNKNOWN
+        return None if told is None else _told(told)
 
     def _device_call(self, node: cst.Call) -> Value:
         given = argument(node, "device", 0) or argument(node, "type", 0)

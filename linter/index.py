@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
+from textwrap import dedent
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -43,8 +44,6 @@ from uncuda.walk import walk
 if TYPE_CHECKING:
     from uncuda.neighbours import Neighbours
 
-_USE = re.compile(r"\.(\w+)(\(?)")
-_IN_NAME = re.compile(r"[\w.]")
 _CHANGING = "append|extend|insert|add|update|setdefault|appendleft|__setitem__"
 _LONG = 8000
 """A function of more characters isn't parsed to know what it returns."""
@@ -67,6 +66,8 @@ class ClassFacts:
     """Their names as dotted text, without arguments."""
     marks: tuple[Expression, ...] = field(default=(), compare=False)
     """The decorators as expressions."""
+    method: Callable[[str], cst.FunctionDef | None] = field(default=lambda name: None, compare=False)
+    """A plain method, or one of the class, by its name; None where there is none, or it is decorated otherwise."""
 
 
 @dataclass(frozen=True)
@@ -106,30 +107,12 @@ class FileIndex:
     neighbours: Neighbours | None = field(default=None, repr=False, compare=False)
     """The project's other modules; None where nothing but the file counts."""
     _found: dict[re.Pattern[str], bool] = field(default_factory=dict, repr=False, compare=False)
-    _uses: dict[str, set[tuple[str, bool]]] = field(default_factory=dict, repr=False, compare=False)
 
     def has(self, pattern: re.Pattern[str]) -> bool:
         """Is `pattern` found in the text? Looked for once."""
         if pattern not in self._found:
             self._found[pattern] = pattern.search(self.text) is not None
         return self._found[pattern]
-
-    def uses(self, name: str) -> set[tuple[str, bool]]:
-        """The attributes that the file reads of a plain name, wherever it does, and whether they are called."""
-        known = self._uses.get(name)
-        if known is None:
-            known = self._uses[name] = set(self._uses_of(name))
-        return known
-
-    def _uses_of(self, name: str) -> Iterator[tuple[str, bool]]:
-        text = self.text
-        at = text.find(f"{name}.")
-        while at >= 0:
-            end = at + len(name)
-            found = _USE.match(text, end)
-            if found is not None and not (at and _IN_NAME.match(text, at - 1)):
-                yield found[1], bool(found[2])
-            at = text.find(f"{name}.", end)
 
     def changes(self, name: str) -> bool:
         """Is something put into the list or mapping `name` ("x", "self.x") anywhere in the file?"""
@@ -247,7 +230,25 @@ class _AstIndexer:
             cache(lambda: self._body(node)),
             tuple(filter(None, (ast_dotted(_ast_called(d)) for d in node.decorator_list))),
             tuple(mark for mark in marks if mark is not None),
+            cache(lambda name: self._method(node, name)),
         )
+
+    def _method(self, node: ast.ClassDef, name: str) -> cst.FunctionDef | None:
+        found = [m for m in node.body if isinstance(m, FunctionNode) and m.name == name]
+        if len(found) != 1 or isinstance(found[0], ast.AsyncFunctionDef):
+            return None
+        start, end = self.source.span(found[0])
+        if end - start > _LONG or not all(
+            map(_keeps, map(ast_dotted, map(_ast_called, found[0].decorator_list)))
+        ):
+            return None
+        text = self.source.text
+        line = text.rfind("\n", 0, start) + 1
+        try:
+            statement = cst.parse_statement(dedent(" " * (start - line) + text[start:end]) + "\n")
+        except cst.ParserSyntaxError:
+            return None
+        return statement if isinstance(statement, cst.FunctionDef) else None
 
     def _body(self, node: ast.ClassDef) -> Names:
         reader = AstSuiteReader(self.source)
@@ -294,6 +295,11 @@ def _add_attributes(
 def _changes_nothing(decorator: str | None) -> bool:
     """Does a function with this decorator still return what it says?"""
     return (decorator or "").rpartition(".")[2] in ("no_grad", "inference_mode", "enable_grad")
+
+
+def _keeps(decorator: str | None) -> bool:
+    """Can a method with this decorator be called on its class or an object, and gives what it says?"""
+    return decorator in ("classmethod", "staticmethod") or _changes_nothing(decorator)
 
 
 def _ast_leaves(body: list[ast.stmt]) -> bool:
@@ -439,7 +445,16 @@ def class_facts(node: cst.ClassDef) -> ClassFacts:
         cache(lambda: _cst_body(node)),
         tuple(filter(None, (dotted(_called(d.decorator)) for d in node.decorators))),
         tuple(ready(d.decorator) for d in node.decorators),
+        lambda name: _cst_method(methods, name),
     )
+
+
+def _cst_method(methods: list[cst.FunctionDef], name: str) -> cst.FunctionDef | None:
+    found = [m for m in methods if m.name.value == name]
+    if len(found) != 1 or found[0].asynchronous is not None:
+        return None
+    marks = (dotted(_called(d.decorator)) for d in found[0].decorators)
+    return found[0] if all(map(_keeps, marks)) else None
 
 
 def _called(node: cst.BaseExpression) -> cst.BaseExpression:

@@ -17,8 +17,8 @@ REST = "*"
 
 @cache
 def table(name: str) -> dict[str, Any]:
-    """The content of `name` (a JSON file that lies beside this module)."""
-    content: dict[str, Any] = json.loads(Path(__file__).with_name(name).read_bytes())
+    """The content of `name` (a JSON file in the folder of this module)."""
+    content: dict[str, Any] = json.loads((Path(__file__).parent / name).read_bytes())
     return content
 
 

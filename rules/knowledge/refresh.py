@@ -1,9 +1,10 @@
-"""Measures the API table again: `python -m uncuda.rules.knowledge.refresh [--write] [--wheels PATH…]`.
+"""Measures the API table again: `python -m uncuda.rules.knowledge.refresh [--write] [--wheels PATH… | --results PATH…]`.
 
 Every entry's probe is called with the installed torch, a CPU build. What it does differently from the table
 is printed, then the public names of torch.cuda and its kin that the table lacks. `--write` stores the new
 answers and versions; outcomes stay for a person to judge. With `--wheels` nothing is called: releases of torch (1.13
-and later) and of torch-npu, as wheels or unpacked, are read for what each of them has. Exit status: 0 nothing
+and later) and of torch-npu, as wheels or unpacked, are read for what each of them has; with `--results`, releases of
+libraries for what calls of their classes and functions give. Exit status: 0 nothing
 differs, 1 something does, 2 no measurement.
 """
 
@@ -22,6 +23,7 @@ from types import ModuleType
 from typing import Any
 
 from uncuda.rules.knowledge.apis import FILE, apis, lookup
+from uncuda.rules.knowledge.make_results import refresh_results
 from uncuda.rules.knowledge.measure import measure
 from uncuda.rules.knowledge.wheels import Release
 
@@ -242,7 +244,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--wheels", nargs="+", type=Path, metavar="PATH", help="read releases instead of measuring"
     )
+    parser.add_argument(
+        "--results",
+        nargs="+",
+        type=Path,
+        metavar="PATH",
+        help="make the tables of what libraries give from these",
+    )
     options = parser.parse_args(arguments)
+    if options.results:
+        return refresh_results(options.results, write=options.write)
     if options.wheels:
         return _read_wheels(options.wheels, write=options.write)
     try:

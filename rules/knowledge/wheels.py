@@ -59,7 +59,7 @@ class Release:
 
     def __init__(self, path: Path) -> None:
         self.root: Path | ZipPath = ZipPath(path) if path.is_file() else path
-        self._modules: dict[str, _Module | None] = {}
+        self._modules: dict[str, Module | None] = {}
 
     @cached_property
     def version(self) -> TorchVersion:
@@ -82,13 +82,14 @@ class Release:
     def _find(self, name: str, depth: int) -> Found | None:
         parts = name.split(".")
         for end in range(len(parts), 0, -1):
-            module = self._module(".".join(parts[:end]))
+            module = self.module(".".join(parts[:end]))
             if module is None:
                 continue
             return Found(None) if end == len(parts) else self._member(module, parts[end:], depth)
         return None
 
-    def _module(self, name: str) -> _Module | None:
+    def module(self, name: str) -> Module | None:
+        """The module with this dotted name, read once; None where the release has none."""
         if name not in self._modules:
             *above, last = name.split(".")
             self._modules[name] = None
@@ -99,11 +100,11 @@ class Release:
             ):
                 file = self.root.joinpath(*above, *parts)
                 if file.is_file():
-                    self._modules[name] = _Module(name, is_package, ast.parse(file.read_bytes()))
+                    self._modules[name] = Module(name, is_package, ast.parse(file.read_bytes()))
                     break
         return self._modules[name]
 
-    def _member(self, module: _Module, rest: list[str], depth: int) -> Found | None:
+    def _member(self, module: Module, rest: list[str], depth: int) -> Found | None:
         if depth < 0:
             return None
         first = rest[0]
@@ -122,10 +123,10 @@ class Release:
         return None
 
     def _is_public(self, source: str, name: str) -> bool:
-        module = self._module(source)
+        module = self.module(source)
         return module is None or name in (module.public or {name})
 
-    def _inside(self, module: _Module, node: ast.AST, rest: list[str], depth: int) -> Found | None:
+    def _inside(self, module: Module, node: ast.AST, rest: list[str], depth: int) -> Found | None:
         if not rest:
             return Found(node)
         owner = node
@@ -171,19 +172,23 @@ def _bindings(item: ast.AST) -> Iterator[tuple[str, ast.AST]]:
     elif isinstance(item, ast.Assign):
         for target in item.targets:
             for name in ast.walk(target):
-                if isinstance(name, ast.Name):
+                if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store):
                     yield name.id, item
     elif isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
         yield item.target.id, item
 
 
-class _Module:
+class Module:
     """What one module binds. Blocks under `if` and `try` count as if they ran."""
 
     def __init__(self, name: str, is_package: bool, tree: ast.Module) -> None:
         self.name = name
+        self.is_package = is_package
+        self._tree = tree
         self._package = name if is_package else name.rpartition(".")[0]
         self.bound: dict[str, ast.AST] = {}
+        self.every: dict[str, list[ast.AST]] = {}
+        """All that bind a name, where `bound` has the first."""
         self.imported: dict[str, str] = {}
         self.stars: list[str] = []
         self.public: set[str] | None = None
@@ -192,6 +197,12 @@ class _Module:
             if isinstance(found := self.bound.get(swapped), ast.ClassDef):
                 for key, node in _members(found):
                     self.bound.setdefault(key, node)
+
+    @cached_property
+    def texts(self) -> set[str]:
+        """Every text in it: names of what it loads when it is asked for are such."""
+        nodes = ast.walk(self._tree)
+        return {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
 
     def _read(self, body: list[ast.stmt]) -> None:
         self._swapped: list[str] = getattr(self, "_swapped", [])
@@ -219,6 +230,7 @@ class _Module:
         for name, node in _bindings(item):
             # The first definition is the one with a body: later ones are for other builds.
             self.bound.setdefault(name, node)
+            self.every.setdefault(name, []).append(node)
             if name == "__all__" and isinstance(node, ast.Assign):
                 self.public = {c.value for c in ast.walk(node) if isinstance(c, ast.Constant)}  # type: ignore[misc]
         if isinstance(item, ast.Assign) and isinstance(item.value, ast.Call):
