@@ -6,6 +6,7 @@ import ast
 
 import libcst as cst
 import pytest
+from libcst import metadata
 
 from uncuda.listeners import _SHOWN_BY, Listeners
 from uncuda.walk import children, is_text_statement
@@ -48,8 +49,8 @@ while await_ not in x[1:2]:
 
 def heard(body: cst.CSTNode) -> dict[int, set[str]]:
     """By the row of a statement: the kinds of nodes in its own code that the walk comes to."""
-    wrapper = cst.metadata.MetadataWrapper(cst.ensure_type(body, cst.Module), unsafe_skip_copy=True)
-    places = wrapper.resolve(cst.metadata.PositionProvider)
+    wrapper = metadata.MetadataWrapper(cst.ensure_type(body, cst.Module), unsafe_skip_copy=True)
+    places = wrapper.resolve(metadata.PositionProvider)
     found: dict[int, set[str]] = {}
     rows: list[int] = []
 

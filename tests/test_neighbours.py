@@ -279,4 +279,7 @@ def test_the_command_asks_unless_told_otherwise(project: Path) -> None:
     assert uncuda("check", "--diff", "--no-project", "pkg/train.py", cwd=project).out == ""
     (project / "uncuda.toml").write_text("project = false\n")
     assert uncuda("check", "--diff", "pkg/train.py", cwd=project).out == ""
-    assert "+    return Net().to(DEVICE)\n" in uncuda("check", "--diff", "--project", "pkg/train.py", cwd=project).out
+    assert (
+        "+    return Net().to(DEVICE)\n"
+        in uncuda("check", "--diff", "--project", "pkg/train.py", cwd=project).out
+    )

@@ -455,7 +455,7 @@ def _made(sources: Sources, module: Module, method: ast.FunctionDef) -> str:
                 return name == me
             case ast.Name(id=name) if depth:
                 bound = _bound_in(method).get(name)
-                return bool(bound) and all(_is_itself(v, name) or is_own(v, depth - 1) for v in bound)
+                return all(_is_itself(v, name) or is_own(v, depth - 1) for v in bound) if bound else False
             case _:
                 return False
 
