@@ -17,7 +17,7 @@ REST = "*"
 
 @cache
 def table(name: str) -> dict[str, Any]:
-    """The content of `name` (a JSON file beside this module, or in a folder there)."""
+    """The content of `name` (a JSON file in the folder of this module)."""
     content: dict[str, Any] = json.loads((Path(__file__).parent / name).read_bytes())
     return content
 

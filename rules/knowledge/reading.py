@@ -15,8 +15,8 @@ from uncuda.rules.knowledge.wheels import Module, Release
 TENSOR, TENSORS, MODULE = "tensor", "tensors", "module"
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _DEPTH = 10
-GIVEN = frozenset({TENSOR, TENSORS, MODULE})
-"""What a call is said to give."""
+_PARTS = 4
+"""A longer tuple isn't taken apart."""
 _MODULE_CLASS = "torch.nn.modules.module.Module"
 _TENSOR_CLASS = "torch._tensor.Tensor"
 _NOT_READ = frozenset({"test", "tests", "testing", "examples", "benchmarks", "scripts"})
@@ -112,10 +112,18 @@ class Sources:
         if target is not None:
             return self.find(f"{target}.{rest}" if rest else target, depth - 1)
         for source in module.stars:
-            found_there = self.find(f"{source}.{name}", depth - 1)
+            found_there = self.find(f"{source}.{name}", depth - 1) if self._exports(source, first) else None
             if found_there is not None:
                 return found_there
         return None
+
+    def _exports(self, source: str, name: str) -> bool:
+        """Does `from source import *` bring this name?"""
+        release = self.packages.get(source.partition(".")[0])
+        module = release.module(source) if release is not None else None
+        if module is None or module.public is None:
+            return not name.startswith("_")
+        return name in module.public
 
     def full(self, module: Module, node: ast.AST | None) -> str:
         """The dotted name that an expression stands for through the imports of its module alone."""
@@ -166,8 +174,8 @@ class Sources:
             return True
         if not isinstance(new, ast.FunctionDef) or new.returns is None:
             return False
-        told = self._annotated_name(found.module, _dotted(new.returns) or "")
-        return _dotted(new.returns) == "Self" or told in (MODULE, TENSOR)
+        said = new.returns.value if isinstance(new.returns, ast.Constant) else _dotted(new.returns)
+        return said in ("Self", node.name) or self.annotated(found.module, new.returns) in (MODULE, TENSOR)
 
     def bases(self, found: Defined) -> Iterator[Defined | str]:
         """The bases of a class; by name those that can't be read."""
@@ -198,7 +206,7 @@ class Sources:
     # -- functions -----------------------------------------------------------------------------------------
 
     def given_by(self, found: Defined, depth: int = 6) -> str:
-        """What a call of a class or function gives: TENSOR, TENSORS, MODULE, or "" for anything else."""
+        """What a call of a class or function gives: TENSOR, TENSORS, MODULE, those of a tuple, or "" for anything else."""
         node = found.node
         if isinstance(node, ast.ClassDef):
             told = self.class_of(found)
@@ -243,7 +251,7 @@ class Sources:
                     return _agreed(given) if None not in given else None
                 if last in _MANY:
                     listed = [self.annotated(module, n) or "" for n in items if not _is_ellipsis(n)]
-                    return _together(listed)
+                    return _together(listed, last.lower() == "tuple" and len(listed) == len(items))
                 return ""
             case ast.Name() | ast.Attribute():
                 return self._annotated_name(module, _dotted(node) or "")
@@ -281,7 +289,7 @@ class Sources:
             case ast.IfExp(body=body, orelse=other):
                 return _agreed([self._value(module, function, n, depth - 1) for n in (body, other)])
             case ast.Tuple(elts=items) if not any(isinstance(i, ast.Starred) for i in items):
-                return _together([self._value(module, function, i, depth - 1) or "" for i in items])
+                return _together([self._value(module, function, i, depth - 1) or "" for i in items], True)
             case ast.Name(id=name):
                 values = _bound_in(function).get(name)
                 if not values or None in values or depth <= 0:
@@ -447,7 +455,7 @@ def _made(sources: Sources, module: Module, method: ast.FunctionDef) -> str:
                 return name == me
             case ast.Name(id=name) if depth:
                 bound = _bound_in(method).get(name)
-                return bool(bound) and all(_is_itself(v, name) or is_own(v, depth - 1) for v in bound or ())
+                return all(_is_itself(v, name) or is_own(v, depth - 1) for v in bound) if bound else False
             case _:
                 return False
 
@@ -511,9 +519,14 @@ def _agreed(values: Sequence[str | None]) -> str:
     return (kinds.pop() or "") if len(kinds) == 1 else ""
 
 
-def _together(kinds: Sequence[str]) -> str:
-    """What a list or tuple of these is."""
-    return TENSORS if kinds and set(kinds) == {TENSOR} else ""
+def _together(kinds: Sequence[str], is_tuple: bool) -> str:
+    """What a list of these is: TENSORS, or for a tuple of different ones each by itself, "?" for what isn't known."""
+    if kinds and set(kinds) == {TENSOR}:
+        return TENSORS
+    plain = all(k in ("", TENSOR, MODULE) for k in kinds)
+    if is_tuple and plain and any(kinds) and 1 < len(kinds) <= _PARTS:
+        return " ".join(k or "?" for k in kinds)
+    return ""
 
 
 def _inside(node: ast.AST) -> Iterator[ast.AST]:

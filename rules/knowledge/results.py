@@ -1,4 +1,4 @@
-"""What calls of the classes and functions of well-known libraries give: a tensor, several of them, or a module."""
+"""What calls of the classes and functions of well-known libraries give: tensors, modules, or several of them."""
 
 from __future__ import annotations
 
@@ -10,68 +10,83 @@ from typing import Any
 
 from uncuda.rules.knowledge._data import table
 
-FOLDER = "results"
+FOLDER = "libraries"
 """One table a library, so that only those are read that a program imports."""
+_MANY = 99
+ANY_DEPTH = ".*"
+"""Ends the name of a section whose names hold wherever in the library they are imported from."""
 
 
 @dataclass(frozen=True)
-class Results:
-    """One library's table. Its names hold wherever in the library they are imported from: all definitions agree.
+class Hand:
+    """A row by hand: what a call gives, with at least and at most so many arguments, at most so many of them without a
+    keyword, and with none that is named in `unless`."""
+
+    gives: str
+    fewest: int
+    most: int
+    positional: int
+    unless: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Section:
+    """The names of a library, or of a module of it.
 
     `classes` tells what their objects are, `functions` what a call gives (also `Class.method`), `makers` which class
-    methods give an object of their class, with the classes for which that isn't so. `makers_only` are never made
-    themselves: an annotation with one means what its class methods give.
+    methods give an object of their class, with the classes for which that isn't so.
     """
 
     classes: Mapping[str, str]
     functions: Mapping[str, str]
     makers: Mapping[str, frozenset[str]]
-    makers_only: Mapping[str, str]
 
-    def of_class(self, name: str) -> str | None:
-        """What an object of the class with this full name is, or what an annotation with it means."""
-        last = name.rpartition(".")[2]
-        return self.classes.get(last) or self.makers_only.get(last)
 
-    def of_call(self, name: str) -> str | None:
-        """What a call of the class, function or class method with this full name gives."""
-        above, _, last = name.rpartition(".")
-        owner = above.rpartition(".")[2]
-        if owner[:1].isupper():
-            told = self.classes.get(owner) if owner not in self.makers.get(last, {owner}) else None
-            return told or self.functions.get(f"{owner}.{last}")
-        return self.classes.get(last) or self.functions.get(last)
+@dataclass(frozen=True)
+class Results:
+    """One library's table. `methods`: of an object of this kind, what a method of that name gives; `unless`: arguments
+    with which a call gives something else."""
+
+    sections: Mapping[str, Section]
+    by_hand: Mapping[str, Hand]
+    methods: Mapping[str, Mapping[str, str]]
+    unless: frozenset[str]
 
 
 @cache
 def libraries() -> frozenset[str]:
     """The import names of the libraries that have a table."""
     folder = Path(__file__).with_name(FOLDER)
-    return frozenset(item.name.removesuffix(".json") for item in folder.iterdir() if item.suffix == ".json")
+    return frozenset(item.name.removesuffix(".json") for item in folder.iterdir())
 
 
 @cache
-def results(name: str) -> Results | None:
-    """The table of a library, by its import name; None where it has none."""
-    if name not in libraries():
+def results(library: str) -> Results | None:
+    """The table of a library, by its import name."""
+    if library not in libraries():
         return None
-    content = table(f"{FOLDER}/{name}.json")
-    by_convention = _words(content.get("by_convention", {}))
+    content = table(f"{FOLDER}/{library}.json")
     return Results(
-        _words(content["classes"]),
-        {
-            **_words(content["functions"]),
-            **by_convention,
-            **{each: row["gives"] for each, row in content.get("by_hand", {}).items()},
-        },
-        {
-            **{method: frozenset(" ".join(lines).split()) for method, lines in content["makers"].items()},
-            **dict.fromkeys(content.get("makers_by_hand", {}), frozenset()),
-        },
-        {each.partition(".")[0]: gives for each, gives in by_convention.items()},
+        {name: _section(row) for name, row in content.get("sections", {}).items()},
+        {name: _hand(row) for name, row in content.get("by_hand", {}).items()},
+        {kind: _words(row) for kind, row in content.get("methods", {}).items()},
+        frozenset(content.get("unless", ())),
     )
 
 
-def _words(row: Mapping[str, Any]) -> Mapping[str, str]:
+def _section(row: Mapping[str, Any]) -> Section:
+    return Section(
+        _words(row.get("classes", {})),
+        {**_words(row.get("functions", {})), **_words(row.get("by_convention", {}))},
+        {method: frozenset(" ".join(lines).split()) for method, lines in row.get("makers", {}).items()},
+    )
+
+
+def _words(row: Mapping[str, list[str]]) -> Mapping[str, str]:
     """Lines of words by what they give, as a mapping from each word to that."""
     return {word: gives for gives, lines in row.items() for line in lines for word in line.split()}
+
+
+def _hand(row: Mapping[str, Any]) -> Hand:
+    fewest, most = row.get("arguments", (0, _MANY))
+    return Hand(row["gives"], fewest, most, row.get("positional", _MANY), frozenset(row.get("unless", ())))
