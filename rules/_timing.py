@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -52,6 +53,7 @@ class Timing:
         self._lines = Lines(self.text)
         self._used = {n.id for n in ast.walk(self.scope) if isinstance(n, ast.Name)}
         self._used |= {n.arg for n in ast.walk(self.scope) if isinstance(n, ast.arg)}
+        self._used |= {n.asname or n.name for n in ast.walk(self.scope) if isinstance(n, ast.alias)}
         self._at_once: set[str] = set()
         self._suites = [s for s in _suites(self.scope) if s]
         made = {name for suite in self._suites for stmt in suite for name in self._creates(stmt)}
@@ -234,6 +236,8 @@ class Timing:
             *(f"{words.indent}{row}" if row.strip() else row for row in there),
         ]
         other = self._otherwise(run, [source or "" for source in whole], clocks, words)
+        if other is None:
+            return None
         if other and isinstance(run[-1], ast.Return):
             block.extend(f"{indent}{line}" for line in other)
         elif other:
@@ -260,8 +264,9 @@ class Timing:
 
     def _otherwise(
         self, run: list[ast.stmt], sources: list[str], clocks: dict[str, str], words: Words
-    ) -> list[str]:
-        """The lines for a CPU. An answer of the clock that the run reads once itself gets no name."""
+    ) -> list[str] | None:
+        """The lines for a CPU; None where they can't be written. An answer of the clock that the run reads once itself
+        gets no name."""
         lines: list[str] = []
         at_once: dict[str, str] = {}
         for stmt, source in zip(run, sources, strict=True):
@@ -273,10 +278,11 @@ class Timing:
                 else:
                     lines.append(f"{clocks[owner]} = {words.clock}")
             elif pairs:
-                for start, end in pairs:
-                    answers = [at_once.get(name, clocks[name]) for name in (end, start)]
-                    source = _measured(source, start, end, *answers)
-                first, *rest = source.splitlines()
+                answers = {name: at_once.get(name, clocks[name]) for pair in pairs for name in pair}
+                measured = _measured(source, pairs, answers)
+                if measured is None:
+                    return None
+                first, *rest = measured.splitlines()
                 lines.extend((first, *(row[len(self._indent(stmt)) :] for row in rest)))
         return lines
 
@@ -308,9 +314,62 @@ def timing(text: str, made: str, name: str, function: str, from_offset: int) -> 
     return next((one for one in found if name in one.names), None)
 
 
-def _measured(source: str, start: str, end: str, later: str, earlier: str) -> str:
-    """A statement with the clock's difference, in milliseconds, in place of that of two events."""
-    call = rf"\b{re.escape(start)}\s*\.\s*elapsed_time\(\s*{re.escape(end)}\s*,?\s*\)"
+class _Clocked(ast.NodeTransformer):
+    """Puts the clock's difference in place of that of two events: in milliseconds, or in seconds where `seconds` says
+    that a division by 1000 goes too."""
+
+    def __init__(self, pairs: Sequence[tuple[str, str]], answers: dict[str, str], seconds: bool) -> None:
+        self._differences = {
+            f"{start}.elapsed_time({end})": f"{answers[end]} - {answers[start]}" for start, end in pairs
+        }
+        self._seconds = seconds
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        difference = self._differences.get(ast.unparse(node))
+        return self.generic_visit(node) if difference is None else _expression(f"({difference}) * 1000")
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        difference = self._differences.get(ast.unparse(node.left))
+        match node:
+            case (
+                ast.BinOp(op=ast.Div(), right=ast.Constant(1000))
+                | ast.BinOp(op=ast.Mult(), right=ast.Constant(0.001))
+            ) if self._seconds and difference is not None:
+                return _expression(difference)
+        return self.generic_visit(node)
+
+
+def _expression(text: str) -> ast.expr:
+    return ast.parse(text, mode="eval").body
+
+
+def _measured(source: str, pairs: Sequence[tuple[str, str]], answers: dict[str, str]) -> str | None:
+    """A statement with the clock's differences in place of those of events. What is written is held against the tree
+    that it must give: next to a division, or in a text that holds the same words, a pattern alone goes wrong."""
+    short = full = source
+    for start, end in pairs:
+        short = _short(short, start, end, answers[end], answers[start])
+        full = _full(full, start, end, answers[end], answers[start])
+    for text, seconds in ((short, True), (full, False)):
+        with warnings.catch_warnings(), contextlib.suppress(SyntaxError):
+            warnings.simplefilter("ignore")
+            wanted = _Clocked(pairs, answers, seconds).visit(ast.parse(source))
+            if ast.dump(ast.parse(text)) == ast.dump(wanted):
+                return text
+    return None
+
+
+def _call(start: str, end: str) -> str:
+    return rf"\b{re.escape(start)}\s*\.\s*elapsed_time\(\s*{re.escape(end)}\s*,?\s*\)"
+
+
+def _full(source: str, start: str, end: str, later: str, earlier: str) -> str:
+    return re.sub(_call(start, end), lambda _: f"(({later} - {earlier}) * 1000)", source)
+
+
+def _short(source: str, start: str, end: str, later: str, earlier: str) -> str:
+    """The text with as few brackets as it mostly needs, and without the way to milliseconds and back."""
+    call = _call(start, end)
     seconds = r"\s*(?:/\s*(?:1000(?:\.0*)?|1e3)(?![\w.])|\*\s*(?:1e-3|0?\.001)(?![\w.]))"
     source = re.sub(rf"\{{{call}{seconds}(?=[:}}])", lambda _: f"{{{later} - {earlier}", source)
     source = re.sub(rf"{call}{seconds}", lambda _: f"({later} - {earlier})", source)

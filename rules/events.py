@@ -107,6 +107,22 @@ class CudaEvent(Rule):
             id="read-twice",
         ),
         Bad(
+            "import torch\n\n\ndef rate(step, n):\n    start = torch.cuda.Event(enable_timing=True)\n"
+            "    end = torch.cuda.Event(enable_timing=True)\n    start.record()\n    step(0.02)\n    end.record()\n"
+            "    end.synchronize()\n    return n / start.elapsed_time(end) / 1000\n",
+            "import time\n\nimport torch\n\n\ndef rate(step, n):\n    if torch.accelerator.is_available():\n"
+            "        start = torch.get_device_module().Event(enable_timing=True)\n"
+            "        end = torch.get_device_module().Event(enable_timing=True)\n        start.record()\n"
+            "    else:\n        start_time = time.perf_counter()\n    step(0.02)\n"
+            "    if torch.accelerator.is_available():\n        end.record()\n        end.synchronize()\n"
+            "        return n / start.elapsed_time(end) / 1000\n"
+            "    return n / ((time.perf_counter() - start_time) * 1000) / 1000\n",
+            count=2,
+            # At least 20 ms of sleep: a rate of at most 1 / 20 a millisecond.
+            run="0 < rate(__import__('time').sleep, 1000) <= 0.05",
+            id="rate",
+        ),
+        Bad(
             "import torch\n\n\nclass Timer:\n    def __enter__(self):\n"
             "        self.start = torch.cuda.Event(enable_timing=True)\n        self.start.record()\n"
             "        return self\n",
@@ -186,6 +202,7 @@ class CudaEvent(Rule):
         Good(
             "import torch\n\n\ndef f(start, end):\n    return start.elapsed_time(end)  # cuda\n", "a method"
         ),
+        Good("def mark(stream):\n    return stream.record_event()  # cuda\n", "a stream's own"),
         Good('"""Times with torch.cuda.Event(enable_timing=True)."""\n', "prose"),
         Good("# torch.cuda.Event()\nx = 1\n", "a comment"),
         Good("from torch.cuda import Event\n", "an import alone"),
