@@ -15,7 +15,7 @@ from uncuda.own_names import ROOT_FILES, is_package, upwards
 if TYPE_CHECKING:
     from uncuda.index import FileIndex
 
-MOST_BYTES = 200_000
+MOST_BYTES = 100_000
 """A longer module isn't read: what it says is worth less than the time."""
 MISSING = ""
 _OF_TORCH = re.compile(rb"torch|cuda|Module")
