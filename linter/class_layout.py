@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
@@ -48,6 +49,19 @@ def class_layout(text: str, name: str) -> Layout | None:
         if _TIE.search(text, lines.start(m.lineno), lines.end(m.end_lineno or m.lineno))
     )
     return Layout(above_comments(text, start), text[start:at], tied)
+
+
+def class_start(text: str, name: str) -> int | None:
+    """Where the only top-level class `name` begins, decorators and all."""
+    tree = _parsed(text)
+    found = (
+        [n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name] if tree is not None else []
+    )
+    if len(found) != 1:
+        return None
+    return Lines(text).start(
+        min(found[0].lineno, *(mark.lineno for mark in found[0].decorator_list), sys.maxsize)
+    )
 
 
 def _goes_before(stmt: ast.stmt) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from uncuda.bindings import Binding, Place, arriving
-from uncuda.class_layout import class_layout
+from uncuda.class_layout import class_layout, class_start
 from uncuda.device_places import NewDevice, NewModule, Path, Use, join, root_of
 from uncuda.findings import Edit
 from uncuda.fixes.builder import Bind, CannotFix, DeviceRef, FixBuilder, NodeEdit, device_kind
@@ -260,6 +262,8 @@ class Devices:
         root = root_of(path)
         if root is not None:
             return self._in_class(fix, path, spelling) or self._in_function(fix, root, path, spelling)
+        if _decorates(path) and self.ctx.index.has(_DECORATED_TWICE):
+            return self._in_module(fix, spelling, gap=2)
         if self.ctx.owner is not None or len(path) < 3 or _inside(path, (cst.FunctionDef, cst.ClassDef)):
             return None
         return self._in_module(fix, spelling)
@@ -288,7 +292,8 @@ class Devices:
             return shared[0]
         return self._bind(fix, root, path, spelling)
 
-    def _in_module(self, fix: FixBuilder, spelling: Spelling) -> str | None:
+    def _in_module(self, fix: FixBuilder, spelling: Spelling, gap: int = 0) -> str | None:
+        """The name of a device that the module binds before the statement at hand, and above so many empty lines."""
         ctx = self.ctx
         known = ctx.index.bindings.get(spelling.torch.partition(".")[0], [])
         if known and not spelling.own and not arriving(known, Place(ctx.around.order, ())):
@@ -298,8 +303,11 @@ class Devices:
             return None
         if self._module is None:
             name = self._free_name(None, None)
-            at = above_comments(self.ctx.index.text, self.ctx.island_start)
-            line = f"{name} = {spelling.device}{self.ctx.newline}"
+            start = ctx.island_start if ctx.owner is None else class_start(ctx.index.text, ctx.owner.name)
+            if start is None:
+                return None
+            at = above_comments(ctx.index.text, start)
+            line = f"{name} = {spelling.device}{ctx.newline * (1 + gap)}"
             # With the imports that this place wants, if it wants any.
             imports = [e for e in fix.edits if isinstance(e, Edit) and "import " in e.text]
             self._module = name, (*imports, Edit(at, at, line))
@@ -343,6 +351,19 @@ def _calls_init(stmt: cst.CSTNode) -> bool:
             return True
         case _:
             return False
+
+
+_DECORATED_TWICE = re.compile(
+    r"^[ \t]*@[\w.]*(?:custom_[fb]wd|autocast)\b.*^[ \t]*@[\w.]*(?:custom_[fb]wd|autocast)\b", re.M | re.S
+)
+
+
+def _decorates(path: Path) -> bool:
+    """Is the end of a path in a decorator of a function or method that isn't inside another function?"""
+    for above, below in pairwise(path):
+        if isinstance(above, cst.FunctionDef):
+            return isinstance(below, cst.Decorator)
+    return False
 
 
 def _inside(path: Path, kinds: tuple[type[cst.CSTNode], ...]) -> bool:

@@ -78,7 +78,13 @@ def of_class(name: str) -> str | None:
     hand = found.by_hand.get(name)
     if hand is not None:
         return MODULE if hand.gives == MODULES else hand.gives if last[:1].isupper() else None
-    return next((s.classes[last] for s in _sections(found, head) if last in s.classes), None)
+    for section in _sections(found, head):
+        if last in section.classes:
+            return section.classes[last]
+        if section.functions.get(f"{last}.from_pretrained") == MODULE:
+            # Nothing is made of such a class itself: what is called so was given by it.
+            return MODULE
+    return None
 
 
 def is_module_base(name: str) -> bool:

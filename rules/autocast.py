@@ -159,12 +159,10 @@ class CudaAutocast(Rule):
             "import torch\n\n\nclass Net(torch.nn.Module):\n    @torch.cuda.amp.autocast(enabled=False)\n"
             '    def forward(self, x):\n        return x\n\n    @torch.autocast("cuda")\n    def half(self, x):\n'
             "        return x\n",
-            "import torch\n\n\nclass Net(torch.nn.Module):\n"
-            "    @torch.autocast(torch.accelerator.current_accelerator().type "
-            'if torch.accelerator.is_available() else "cpu", enabled=False)\n'
+            f"import torch\n\n\ndevice = {_SELECT}\n\n\nclass Net(torch.nn.Module):\n"
+            "    @torch.autocast(device.type, enabled=False)\n"
             "    def forward(self, x):\n        return x\n\n"
-            "    @torch.autocast(torch.accelerator.current_accelerator().type "
-            'if torch.accelerator.is_available() else "cpu", enabled=torch.accelerator.is_available())\n'
+            '    @torch.autocast(device.type, enabled=device.type != "cpu")\n'
             "    def half(self, x):\n        return x\n",
             Applicability.UNSAFE,
             count=2,

@@ -21,7 +21,6 @@ _GENERAL_FLOOR: TorchVersion = (2, 4)
 _SELECT = (
     'torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")'
 )
-_TYPE = 'torch.accelerator.current_accelerator().type if torch.accelerator.is_available() else "cpu"'
 
 
 class CudaCustomAutograd(Rule):
@@ -54,10 +53,10 @@ class CudaCustomAutograd(Rule):
             "    @staticmethod\n    @custom_fwd(cast_inputs=torch.float32)\n    def forward(ctx, x):\n"
             "        return x * 2\n\n    @staticmethod\n    @custom_bwd\n    def backward(ctx, g):\n"
             "        return g * 2\n",
-            "import torch\n\n\nclass Scale(torch.autograd.Function):\n"
-            f"    @staticmethod\n    @torch.amp.custom_fwd(device_type={_TYPE}, cast_inputs=torch.float32)\n"
+            f"import torch\n\n\ndevice = {_SELECT}\n\n\nclass Scale(torch.autograd.Function):\n"
+            "    @staticmethod\n    @torch.amp.custom_fwd(device_type=device.type, cast_inputs=torch.float32)\n"
             "    def forward(ctx, x):\n        return x * 2\n\n    @staticmethod\n"
-            f"    @torch.amp.custom_bwd(device_type={_TYPE})\n    def backward(ctx, g):\n        return g * 2\n",
+            "    @torch.amp.custom_bwd(device_type=device.type)\n    def backward(ctx, g):\n        return g * 2\n",
             Applicability.UNSAFE,
             count=2,
         ),

@@ -287,6 +287,8 @@ def test_some_arguments_change_what_a_call_gives() -> None:
         ("transformers.modeling_utils.PreTrainedModel", True),
         ("transformers.LlamaForCausalLM", True),
         ("transformers.Trainer", False),
+        ("transformers.AutoModelForCausalLM", True),
+        ("transformers.AutoTokenizer", False),
         ("diffusers.ModelMixin", True),
         ("timm.create_model", False),
         ("torchmetrics.Metric", True),
