@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import libcst as cst
 
 from uncuda.context import Context
+from uncuda.flow import string_value
 from uncuda.rules._calls import last_word
 from uncuda.rules._outcomes import softened
 from uncuda.rules.base import Bad, Category, Good, Rule
@@ -13,6 +16,7 @@ from uncuda.rules.cuda_packages import HANDLED
 FP8 = "dtype=torch.float8_*"
 ROTARY = "complex rotary embedding"
 _NAMES = "torch.float8_"
+_TEXT = re.compile(r"float8_e[0-9]m[0-9]\w*")
 _CASTS = frozenset({"to", "view", "type", "astype"})
 
 
@@ -22,13 +26,13 @@ class Float8(Rule):
     Weights, caches and activations in `torch.float8_e4m3fn` can't be made there, whatever the code around them does
     about devices. AMD's MI300 has other encodings (`e4m3fnuz`, greatest value 240, not 448), Gaudi 2 a smaller range.
     Convert the checkpoint to BF16, or to INT8 with scales, and take the dtype from what the device can do. What is only
-    compared with such a dtype, or listed among others, isn't told.
+    compared with such a dtype, or listed among others, isn't told. Kernels in TileLang name their dtypes as text: there a
+    variable that holds such a name is told.
     """
 
     code = "UC330"
     name = "float8-dtype"
     triggers = (r"\bfloat8_",)
-    reads_words = False
     category = Category.OPTIONAL
     effort = 3
     sources = (
@@ -46,6 +50,12 @@ class Float8(Rule):
         Bad("from torch import float8_e4m3fn, empty_like\n\ny = empty_like(x, dtype=float8_e4m3fn)\n", id="imported"),
         Bad("import torch\n\nkv_cache_dtype = torch.float8_e4m3fn\n", id="named"),
         Bad("import torch\n\nquantise(x, out_dtype=torch.float8_e4m3fnuz)\n", id="argument"),
+        Bad('import tilelang\n\nFP8 = "float8_e4m3"\n', id="kernel"),
+        Bad(
+            "import tilelang.language as T\n\n"
+            'FP8 = "float8_e4m3fnuz" if on_rocm else "float8_e4m3fn"\n',
+            id="kernel-chosen",
+        ),
     )  # fmt: skip
     good = (
         Good(
@@ -56,6 +66,11 @@ class Float8(Rule):
         Good("import torch\n\ncache = torch.zeros(4, dtype=torch.bfloat16)  # torch.float8_e4m3fn\n"),
         Good("x = np.zeros(3, dtype=ml_dtypes.float8_e4m3fn)\n", "another library's"),
         Good('"""dtype=torch.float8_e4m3fn"""\nname = "torch.float8_e4m3fn"\n', "prose, text"),
+        Good('FP8 = "float8_e4m3"\n', "text of who knows what"),
+        Good(
+            'import tilelang\n\nNAMES = {"float8_e4m3": 1}\nif x == "float8_e4m3":\n    pass\n',
+            "a table",
+        ),
         Good("import torch\n\nlimit = torch.finfo(torch.float8_e4m3fn).max\n", "a figure"),
     )
 
@@ -66,9 +81,17 @@ class Float8(Rule):
         if node.value.startswith("float8_"):
             self._report(node, ctx)
 
+    def visit_SimpleString(self, node: cst.SimpleString, ctx: Context) -> None:
+        if _TEXT.fullmatch(string_value(node) or "") and _has_kernels(ctx):
+            whole, above = _chosen(node, ctx)
+            if isinstance(above, (cst.Assign, cst.AnnAssign)):
+                self._tell(whole, ctx)
+
     def _report(self, node: cst.Attribute | cst.Name, ctx: Context) -> None:
-        if not (ctx.qualified(node) or "").startswith(_NAMES) or not _makes(node, ctx):
-            return
+        if (ctx.qualified(node) or "").startswith(_NAMES) and _makes(node, ctx):
+            self._tell(node, ctx)
+
+    def _tell(self, node: cst.BaseExpression, ctx: Context) -> None:
         outcomes = ctx.outcomes(FP8, node)
         handled = ctx.guard(node) in HANDLED
         ctx.report(
@@ -79,6 +102,20 @@ class Float8(Rule):
             outcomes=softened(outcomes) if handled else outcomes,
             category=Category.POTENTIAL if handled else None,
         )
+
+
+def _has_kernels(ctx: Context) -> bool:
+    return any(target.partition(".")[0] == "tilelang" for target in ctx.index.aliases.values())
+
+
+def _chosen(node: cst.BaseExpression, ctx: Context) -> tuple[cst.BaseExpression, cst.CSTNode | None]:
+    """The conditional expressions that may give a value, and what stands around them."""
+    below: cst.BaseExpression = node
+    for above in reversed(ctx.ancestors):
+        if not isinstance(above, cst.IfExp) or below is above.test:
+            return below, above
+        below = above
+    return below, None
 
 
 def _makes(node: cst.BaseExpression, ctx: Context) -> bool:

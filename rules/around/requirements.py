@@ -117,10 +117,14 @@ class CudaRequirement(FileRule):
         if fact is not None:
             advice = f"; advice: {fact.instead}" if fact.instead else ""
             told = "runs on some devices only" if fact.partly else "is for CUDA only"
+            if item.locked:
+                told = f"is locked, and {told}"
+            elif not item.marker and item.manager == "pip" and not item.handled:
+                told += ", and is asked for everywhere (no marker)"
             ctx.report(
                 self,
                 item,
-                f"`{item.name}`{' is locked, and' if item.locked else ''} {told}{advice}",
+                f"`{item.name}` {told}{advice}",
                 symbol=fact.symbol,
                 outcomes=_without_mac(fact.outcomes, item),
                 effort=fact.effort,
