@@ -1058,14 +1058,17 @@ Double.apply(x).sum().backward()
 import torch
 
 
+device = <device>
+
+
 class Double(torch.autograd.Function):
     @staticmethod
-    @torch.amp.custom_fwd(device_type=<type>, cast_inputs=torch.float32)
+    @torch.amp.custom_fwd(device_type=device.type, cast_inputs=torch.float32)
     def forward(ctx, x):
         return x * 2
 
     @staticmethod
-    @torch.amp.custom_bwd(device_type=<type>)
+    @torch.amp.custom_bwd(device_type=device.type)
     def backward(ctx, g):
         return g * 2
 
