@@ -333,7 +333,7 @@ def import_bindings(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, st
                 yield alias.asname or alias.name, f"{module}{dot}{alias.name}"
 
 
-def ast_dotted(node: ast.expr | None) -> str | None:
+def ast_dotted(node: ast.AST | None) -> str | None:
     """`a.b.c` as text, or None for anything but names and attributes."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):

@@ -333,6 +333,11 @@ class Flow:
         self._depth = 0
         self._budget = [0]
 
+    @classmethod
+    def of_module(cls, index: FileIndex) -> Flow:
+        """A file as seen from its top level, from no certain place."""
+        return cls(index, Scope("module", None, None, names=index.bindings, members=index.members), (), None)
+
     # -- names ---------------------------------------------------------------------------------------------
 
     def bindings(self, name: str) -> tuple[Scope, list[Binding]] | None:
@@ -971,8 +976,7 @@ class Flow:
         told = neighbours.find(name) if neighbours is not None and self._depth <= 8 else None
         if told is None:
             return None
-        module = Scope("module", None, None, names=told.index.bindings, members=told.index.members)
-        other = Flow(told.index, module, (), None)
+        other = Flow.of_module(told.index)
         other._depth = self._depth + 1
         other._budget = self._budget
         return other, told.name

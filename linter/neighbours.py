@@ -21,7 +21,7 @@ MISSING = ""
 _OF_TORCH = re.compile(rb"torch|cuda|Module")
 """A module without any of these has nothing to tell, unless it hands on what others say, as packages do."""
 _OF_DEVICES = re.compile(
-    rb"torch|cuda|nn\.|Module|Tensor|[Dd]evice|DEVICE|return [A-Z]\w*\(|return \w*(?:model|net)", re.I
+    rb"torch|cuda|nn\.|module|tensor|device|return [a-z]\w*\(|return \w*(?:model|net)", re.I
 )
 
 

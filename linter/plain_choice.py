@@ -6,7 +6,6 @@ import re
 
 import libcst as cst
 
-from uncuda.bindings import Scope
 from uncuda.flow import Flow, Kind, Which
 from uncuda.index import FileIndex
 from uncuda.returned import returned
@@ -20,11 +19,12 @@ def given_by(index: FileIndex, name: str) -> tuple[bool, bool] | None:
     """Of the device that a module gives under a name without being asked anything, the accelerator wherever there is one:
     is it a str, and does the name have to be called for it? None where the name gives none."""
     bound = index.bindings.get(name, [])
-    module = Flow(index, Scope("module", None, None, names=index.bindings, members=index.members), (), None)
+    module = Flow.of_module(index)
     called = len(bound) == 1 and bound[0].kind == "def"
     if called:
         function = index.function(name)
-        if function is None or not _asks_nothing(function):
+        start, end = index.functions.get(name, (0, 0))
+        if function is None or not _asks_nothing(function, index.text[start:end]):
             return None
         value = returned(function, module)
     else:
@@ -40,11 +40,11 @@ def given_by(index: FileIndex, name: str) -> tuple[bool, bool] | None:
     return value.kind is Kind.TEXT, called
 
 
-def _asks_nothing(function: cst.FunctionDef) -> bool:
-    """Can a function be called without arguments, and does what it returns depend on the machine alone?"""
+def _asks_nothing(function: cst.FunctionDef, text: str) -> bool:
+    """Can a function of this text be called without arguments, and does what it returns depend on the machine alone?"""
     params = function.params
     every = (*params.posonly_params, *params.params, *params.kwonly_params)
-    if any(p.default is None for p in every) or _ELSEWHERE.search(cst.Module([function]).code):
+    if any(p.default is None for p in every) or _ELSEWHERE.search(text):
         return False
     return _is_plain(function.body, frozenset(p.name.value for p in every))
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from command import uncuda
+from projects import write
 
 from uncuda import cache as cache_module
-from uncuda import neighbours
 from uncuda.cache import Cache
 from uncuda.neighbours import MISSING, MOST_BYTES, Neighbours
 from uncuda.results import FileResult
@@ -55,14 +54,6 @@ def pick():
         return torch.device("mps")
     return torch.device("cpu")
 """
-
-
-def write(root: Path, files: Mapping[str, str]) -> None:
-    for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    neighbours.forget()
 
 
 @pytest.fixture

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from command import environment, uncuda
+from projects import write
 
-from uncuda import neighbours
 from uncuda.own_device import own_device
 from uncuda.runner import Job, Mode, Profile, examine
 
@@ -37,15 +36,6 @@ def f(x: torch.Tensor):
     device = get_device()
     return thing(x.to(device))
 """
-CODES = frozenset({"UC101", "UC102", "UC103", "UC104", "UC105", "UC106", "UC110", "UC310", "UC120"})
-
-
-def write(root: Path, files: Mapping[str, str]) -> None:
-    for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    neighbours.forget()
 
 
 @pytest.fixture

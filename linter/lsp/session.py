@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from pygls import uris
 
+from uncuda import neighbours
 from uncuda.lsp.buffers import Buffer, Change
 from uncuda.lsp.checking import Checked, carried, check
 from uncuda.lsp.workspace import Workspace
@@ -120,18 +121,14 @@ class Session:
         """All documents are checked afresh, under the settings as they are now."""
         self.generation += 1
         self._told.clear()
-        neighbours = sys.modules.get("uncuda.neighbours")
-        if neighbours is not None:
-            neighbours.forget()
+        neighbours.forget()
         for document in list(self.documents.values()):
             document.checked = None
             self.changed(document, wait=False)
 
     def saved(self, document: Document) -> None:
         """A document is on the disk as it is now: what others import from it may be something else."""
-        neighbours = sys.modules.get("uncuda.neighbours")
-        if neighbours is not None:
-            neighbours.forget()
+        neighbours.forget()
         self.changed(document, wait=False)
         for other in list(self.documents.values()):
             if other is not document:

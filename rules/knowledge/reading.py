@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from zipfile import Path as ZipPath
 
+from uncuda.ast_bindings import ast_dotted
 from uncuda.rules.knowledge.wheels import Module, Release
 
 TENSOR, TENSORS, MODULE = "tensor", "tensors", "module"
@@ -104,7 +105,7 @@ class Sources:
             inner = _own(found, rest) if isinstance(found, ast.ClassDef) else None
             return Defined(module, inner) if inner is not None else None
         if isinstance(found, (ast.Assign, ast.AnnAssign)) and len(module.every[first]) == 1:
-            target = _dotted(found.value)
+            target = ast_dotted(found.value)
             if target is not None and target.partition(".")[0] != first:
                 return self.member(module, f"{target}.{rest}" if rest else target, depth - 1)
             return Defined(module, found) if not rest else None
@@ -127,7 +128,7 @@ class Sources:
 
     def full(self, module: Module, node: ast.AST | None) -> str:
         """The dotted name that an expression stands for through the imports of its module alone."""
-        name = _dotted(node) or ""
+        name = ast_dotted(node) or ""
         first, _, rest = name.partition(".")
         target = module.imported.get(first, first)
         return f"{target}.{rest}" if rest else target
@@ -174,7 +175,7 @@ class Sources:
             return True
         if not isinstance(new, ast.FunctionDef) or new.returns is None:
             return False
-        said = new.returns.value if isinstance(new.returns, ast.Constant) else _dotted(new.returns)
+        said = new.returns.value if isinstance(new.returns, ast.Constant) else ast_dotted(new.returns)
         return said in ("Self", node.name) or self.annotated(found.module, new.returns) in (MODULE, TENSOR)
 
     def bases(self, found: Defined) -> Iterator[Defined | str]:
@@ -182,7 +183,7 @@ class Sources:
         assert isinstance(found.node, ast.ClassDef)
         for item in found.node.bases:
             base = item.value if isinstance(item, ast.Subscript) else item
-            name = _dotted(base)
+            name = ast_dotted(base)
             there = self.member(found.module, name) if name is not None else None
             if there is not None and isinstance(there.node, ast.ClassDef):
                 yield there
@@ -244,7 +245,7 @@ class Sources:
                 given = [self.annotated(module, n) for n in (left, right) if not _is_none(n)]
                 return _agreed(given) if None not in given else None
             case ast.Subscript(value=outer, slice=inner):
-                last = (_dotted(outer) or "").rpartition(".")[2]
+                last = (ast_dotted(outer) or "").rpartition(".")[2]
                 items = inner.elts if isinstance(inner, ast.Tuple) else [inner]
                 if last in ("Optional", "Union"):
                     given = [self.annotated(module, n) for n in items if not _is_none(n)]
@@ -254,7 +255,7 @@ class Sources:
                     return _together(listed, last.lower() == "tuple" and len(listed) == len(items))
                 return ""
             case ast.Name() | ast.Attribute():
-                return self._annotated_name(module, _dotted(node) or "")
+                return self._annotated_name(module, ast_dotted(node) or "")
             case _:
                 return None
 
@@ -267,7 +268,7 @@ class Sources:
         if isinstance(found.node, ast.ClassDef):
             return self.given_by(found)
         value = getattr(found.node, "value", None)
-        if isinstance(value, ast.Call) and (_dotted(value.func) or "").endswith("TypeVar"):
+        if isinstance(value, ast.Call) and (ast_dotted(value.func) or "").endswith("TypeVar"):
             bound = next((k.value for k in value.keywords if k.arg == "bound"), None)
             return None if bound is None else self.annotated(found.module, bound)
         return None
@@ -281,7 +282,7 @@ class Sources:
                 told = self._value(module, function, inner, depth - 1) if depth > 0 else None
                 return told if told == MODULE else None
             case ast.Call(func=func):
-                name = _dotted(func)
+                name = ast_dotted(func)
                 if name is None or name.partition(".")[0] in _bound_in(function):
                     return None
                 found = self.member(module, name)
@@ -304,9 +305,9 @@ class Sources:
         """Does a function give under this decorator what it says?"""
         called = isinstance(decorator, ast.Call)
         func = decorator.func if isinstance(decorator, ast.Call) else decorator
-        if self.full(module, func) in _KEEPING or _dotted(func) in _KEEPING:
+        if self.full(module, func) in _KEEPING or ast_dotted(func) in _KEEPING:
             return True
-        found = self.member(module, _dotted(func) or "")
+        found = self.member(module, ast_dotted(func) or "")
         if found is None or not isinstance(found.node, ast.FunctionDef):
             return False
         return any(_passes_on(maker) for maker in (_inner_returned(found.node) if called else [found.node]))
@@ -383,9 +384,9 @@ def _stands_in(node: ast.AST) -> bool:
     """Is this what a name is where what it needs isn't installed: a class that raises when it is used, a plain None?"""
     match node:
         case ast.ClassDef(keywords=keywords):
-            return any(_dotted(k.value) == "DummyObject" for k in keywords)
+            return any(ast_dotted(k.value) == "DummyObject" for k in keywords)
         case ast.Assign(value=value) | ast.AnnAssign(value=value):
-            return isinstance(value, ast.Constant) or _dotted(value) == "object"
+            return isinstance(value, ast.Constant) or ast_dotted(value) == "object"
         case _:
             return False
 
@@ -395,7 +396,7 @@ def _note(found: Reading, sources: Sources, module: Module, name: str, node: ast
     if _stands_in(node):
         return
     if isinstance(node, (ast.Assign, ast.AnnAssign)):
-        target = _dotted(node.value)
+        target = ast_dotted(node.value)
         there = sources.member(module, target) if target is not None else None
         if there is None or there.node is node:
             found.names[name].add(("value", ""))
@@ -430,7 +431,7 @@ def _makers(sources: Sources, found: Defined) -> Iterator[tuple[str, str]]:
             if not isinstance(method, ast.FunctionDef) or method.name.startswith("_") or method.name in seen:
                 continue
             seen.add(method.name)
-            if any(_dotted(d) == "classmethod" for d in method.decorator_list):
+            if any(ast_dotted(d) == "classmethod" for d in method.decorator_list):
                 yield method.name, _made(sources, item.module, method)
         stack.extend(sources.bases(item))
 
@@ -438,7 +439,7 @@ def _makers(sources: Sources, found: Defined) -> Iterator[tuple[str, str]]:
 def _made(sources: Sources, module: Module, method: ast.FunctionDef) -> str:
     """MODULE for a class method that gives an object of its class (a module), else what else it gives."""
     if method.returns is not None:
-        name = _dotted(method.returns) or (
+        name = ast_dotted(method.returns) or (
             method.returns.value if isinstance(method.returns, ast.Constant) else ""
         )
         if name in ("Self", "typing.Self"):
@@ -463,16 +464,6 @@ def _made(sources: Sources, module: Module, method: ast.FunctionDef) -> str:
 
 
 # -- trees -------------------------------------------------------------------------------------------------
-
-
-def _dotted(node: ast.AST | None) -> str | None:
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    if not isinstance(node, ast.Name):
-        return None
-    return ".".join([node.id, *reversed(parts)])
 
 
 def _own(node: ast.ClassDef, name: str) -> ast.AST | None:
@@ -510,7 +501,7 @@ def _is_ellipsis(node: ast.AST) -> bool:
 
 def _is_overload(node: ast.AST) -> bool:
     return isinstance(node, _FUNCTIONS) and any(
-        (_dotted(d) or "").rpartition(".")[2] == "overload" for d in node.decorator_list
+        (ast_dotted(d) or "").rpartition(".")[2] == "overload" for d in node.decorator_list
     )
 
 
@@ -577,7 +568,7 @@ def _is_itself(node: ast.AST | None, name: str) -> bool:
 def _inner_returned(node: ast.FunctionDef) -> list[ast.FunctionDef]:
     """The functions inside `node` that it returns."""
     inner = {n.name: n for n in _inside(node) if isinstance(n, ast.FunctionDef)}
-    names = [_dotted(r.value) for r in _returns(node)]
+    names = [ast_dotted(r.value) for r in _returns(node)]
     return [inner[n] for n in names if n in inner] if names and all(n in inner for n in names) else []
 
 
@@ -586,13 +577,13 @@ def _passes_on(node: ast.FunctionDef) -> bool:
     if not node.args.args:
         return False
     me = node.args.args[0].arg
-    returned = [_dotted(r.value) for r in _returns(node)]
+    returned = [ast_dotted(r.value) for r in _returns(node)]
     if returned and set(returned) == {me}:
         return True
 
     def calls_it(item: ast.FunctionDef) -> bool:
         values = [r.value for r in _returns(item)]
-        return bool(values) and all(isinstance(v, ast.Call) and _dotted(v.func) == me for v in values)
+        return bool(values) and all(isinstance(v, ast.Call) and ast_dotted(v.func) == me for v in values)
 
     inner = _inner_returned(node)
     return bool(inner) and all(map(calls_it, inner))
