@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from itertools import pairwise
 
 import libcst as cst
 
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.flow import string_value
+from uncuda.index import cst_import_bindings
 from uncuda.rules._arguments import called, is_true, keyword, text_argument
 from uncuda.rules._calls import last_word
 from uncuda.rules._literals import cuda_text
 from uncuda.rules._spellings import text_for
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
+from uncuda.walk import walk
 
 _DEVICE = (
     'torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")'
@@ -23,6 +27,7 @@ _FLASH = {
     "flash_attention_3": 'from_pretrained(attn_implementation="flash_attention_3")',
     "flash_attention_4": 'from_pretrained(attn_implementation="flash_attention_3")',
 }
+_ABOUT_FLASH = re.compile(r"flash_?att", re.I)
 _CONFIG_NAMES = ("attn_implementation", "_attn_implementation")
 
 
@@ -69,6 +74,12 @@ class FlashAttentionChoice(Rule):
             id="passed-on",
         ),
         Bad(
+            "def pack(config):\n    if 'flash_attention' not in config.attn_implementation:\n"
+            "        config.attn_implementation = 'flash_attention_2'\n",
+            None,
+            id="nothing-else-will-do",
+        ),
+        Bad(
             "kwargs = dict(attn_implementation='flash_attention_3')\nkwargs['attn_implementation'] = 'flash_attention_2'\n",
             "kwargs = dict(attn_implementation='sdpa')\nkwargs['attn_implementation'] = 'sdpa'\n",
             Applicability.UNSAFE,
@@ -95,6 +106,9 @@ class FlashAttentionChoice(Rule):
         Good("model = Net.from_pretrained(name, use_flash_attention_2=False)\n", "switched off"),
         Good("model = Net.from_pretrained(\n    name,\n"
              "    attn_implementation='flash_attention_2' if is_flash_attn_2_available() else 'sdpa',\n)\n", "asks before"),
+        Good("if is_flash_attn_2_available():\n    config._attn_implementation = 'flash_attention_2'\n", "asks before"),
+        Good("try:\n    import flash_attn\n    options['attn_implementation'] = 'flash_attention_2'\n"
+             "except ImportError:\n    pass\n", "only where the package is"),
         Good("# attn_implementation='flash_attention_2'\nlog('flash_attention_2 is on')\n", "prose"),
         Good("def flash_attention_2(q, k, v):\n    return q\n", "a function of one's own"),
     )  # fmt: skip
@@ -115,6 +129,8 @@ class FlashAttentionChoice(Rule):
             word in ctx.code(above.test) for word in ("available", "requested")
         ):
             return
+        if _is_there(ctx):
+            return
         write = lambda fix: _same_quotes(fix, node, "sdpa")  # noqa: E731
         self._tell(node, text, ctx, None if isinstance(above, cst.IfExp) else write)
 
@@ -133,9 +149,27 @@ class FlashAttentionChoice(Rule):
 
 def _same_quotes(fix: FixBuilder, node: cst.SimpleString, text: str) -> None:
     fix.unsafe()
-    if any(isinstance(n, cst.If) and node.raw_value in fix.ctx.code(n.test) for n in fix.ctx.ancestors):
-        raise CannotFix("the setting is passed on")
+    if any(isinstance(n, cst.If) and _ABOUT_FLASH.search(fix.ctx.code(n.test)) for n in fix.ctx.ancestors):
+        raise CannotFix("the condition asks for this attention, or passes the setting on")
     fix.replace(node, f"{node.quote}{text}{node.quote}")
+
+
+def _is_there(ctx: Context) -> bool:
+    """Does the place run only where a package of FlashAttention was found: behind a question, or an import?"""
+    for above, below in pairwise([*ctx.ancestors]):
+        if isinstance(above, cst.If) and below is above.body:
+            test = ctx.code(above.test)
+            if (
+                _ABOUT_FLASH.search(test)
+                and "available" in test
+                and not isinstance(above.test, cst.UnaryOperation)
+            ):
+                return True
+        elif isinstance(above, cst.Try) and below is above.body and above.handlers:
+            imports = (n for n in walk(above.body) if isinstance(n, (cst.Import, cst.ImportFrom)))
+            if any(full.startswith("flash_attn") for n in imports for _, full in cst_import_bindings(n)):
+                return True
+    return False
 
 
 def _is_choice(node: cst.SimpleString, ctx: Context) -> bool:
