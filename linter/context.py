@@ -94,6 +94,7 @@ class Context:
         self._names: dict[int, tuple[cst.CSTNode | None, str | None]] = {}
         self._values: dict[int, tuple[cst.CSTNode | None, Value]] = {}
         self._bound: dict[str, tuple[Scope, list[Binding]] | None] = {}
+        self._replaced: dict[str, bool] = {}
 
     def begin(self, start: int, around: Surroundings) -> None:
         """A new island, whose first line begins at character `start`."""
@@ -293,7 +294,7 @@ class Context:
         stays = (self.owner is not None and asks_by_name(path)) or is_fallback(path, self.code)
         if stays:
             category = Category.POTENTIAL
-        stays = stays or _wants_cuda(path)
+        stays = stays or _wants_cuda(path) or self._is_replaced(symbol)
         if fix is not None and not cuda_side and not stays and not self.in_script():
             builder = FixBuilder(self, node, title or rule.summary())
             mark = self.devices.mark()
@@ -316,6 +317,17 @@ class Context:
             )
         )
         return True
+
+    def _is_replaced(self, symbol: str) -> bool:
+        """Does the file put a function of its own in the place of this one of torch.cuda? Who reads it there, to put it
+        back or to run under the other, means this very name."""
+        if not symbol.startswith("torch.cuda."):
+            return False
+        known = self._replaced.get(symbol)
+        if known is None:
+            put = re.search(rf"\b{re.escape(symbol[len('torch.') :])}\s*=(?!=)", self.index.text)
+            known = self._replaced[symbol] = put is not None
+        return known
 
     # -- what fixes ask ------------------------------------------------------------------------------------
 

@@ -834,6 +834,12 @@ class CudaAvailable(Rule):
             id="function",
         ),
         Bad(
+            "import torch\n\n\ndef export(model):\n    asked = torch.cuda.is_available\n"
+            "    torch.cuda.is_available = lambda: True\n    model.save()\n    torch.cuda.is_available = asked\n",
+            None,
+            id="put-back-later",
+        ),
+        Bad(
             "import torch\n\n\ndef side():\n    s = None\n    if torch.cuda.is_available():\n"
             "        s = torch.get_device_module().Stream()\n    return s\n",
             "import torch\n\n\ndef side():\n    s = None\n    if torch.accelerator.is_available():\n"
@@ -897,6 +903,7 @@ class CudaAvailable(Rule):
         Good("import cupy\n\ncupy.cuda.is_available()\n", "not torch"),
         Good("from torch import cuda\n", "an import alone"),
         Good("import torch\n\ntorch.cuda.is_available = print\n", "a patch has its own rule"),
+        Good("import torch\n\nasked = torch.accelerator.is_available  # not cuda's\n"),
         Good("import torch\n\nok = torch.cuda.nccl.is_available([])\n", "asked of something else"),
         Good("import torch\n\ntorch.distributed.is_available()\n"),
         Good("import torch\n\nif torch.cuda.is_available():\n    torch.cuda.nvtx.range_push('a')\n",
