@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -70,9 +71,8 @@ def own_branches(path: list[cst.CSTNode]) -> tuple[frozenset[Target], bool]:
         if not isinstance(above, (cst.If, cst.IfExp)):
             continue
         here = path[depth + 1] if depth + 1 < len(path) else None
-        named = {
-            n for item in _chain(above, path[:depth]) if item.body is not here for n in _named(item.test)
-        }
+        branches = [*_chain(above, path[:depth]), *_beside(above, path[:depth])]
+        named = {n for item in branches if item.body is not here for n in _named(item.test)}
         targets |= {_TARGETS[name] for name in named if name in _TARGETS}
         if named and here is above.body and _names_cuda(above.test):
             cuda_side = True
@@ -117,6 +117,23 @@ def among_others(ctx: Context) -> bool:
                 if isinstance(stmt, cst.If) and leaves(stmt.body) and names_others(stmt.test):
                     return True
     return False
+
+
+def _beside(node: cst.CSTNode, path: list[cst.CSTNode]) -> Iterator[cst.If]:
+    """The `if` statements right before and behind `node`, as far as each leaves the function where it holds: a chain
+    in all but name."""
+    block = path[-1] if path else None
+    if not isinstance(block, cst.IndentedBlock):
+        return
+    at = next(i for i, stmt in enumerate(block.body) if stmt is node)
+    for stmt in reversed(block.body[:at]):
+        if not isinstance(stmt, cst.If) or not leaves(stmt.body):
+            break
+        yield stmt
+    for last, stmt in pairwise(block.body[at:]):
+        if not isinstance(last, cst.If) or not leaves(last.body) or not isinstance(stmt, cst.If):
+            break
+        yield stmt
 
 
 def _chain(node: cst.If | cst.IfExp, path: list[cst.CSTNode]) -> Iterator[cst.If | cst.IfExp]:

@@ -100,6 +100,12 @@ class CudaDeviceText(Rule):
             id="return",
         ),
         Bad(
+            'def kernel_device(x):\n    if x.is_cuda:\n        return "cuda"\n    if x.device.type == "mps":\n'
+            '        return "mps"\n    raise ValueError(x.device)\n',
+            None,
+            id="one-answer-of-two",
+        ),
+        Bad(
             "import torch\n\n\ndef f(opt):\n    if opt.xpu:\n        device = 'xpu'\n    else:\n        device = 'cuda'\n"
             "    return torch.ones(1).to(device)\n",
             None,
