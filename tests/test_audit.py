@@ -12,6 +12,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from markdown_it import MarkdownIt
 
 from uncuda.audit.collect import web_address
 from uncuda.audit.effort import days
@@ -196,6 +197,25 @@ def test_markdown_escapes_the_project_and_fits_a_comment(project: Path) -> None:
     assert "](http:" not in text
     assert "@all" not in text
     assert "|b" not in text.replace("\\|b", "")
+
+
+def test_markdown_names_the_steps_and_one_block_of_commands_a_phase(project: Path) -> None:
+    text = audit(project, "--output-format", "markdown").stdout
+    first = text.index("1. **Now, automatically**")
+    assert "× <code>torch.Tensor.cuda</code> (UC101): Move with .to(device)" in text[first:]
+    (project / "a\n   ```\n<img src=x>.py").write_text(
+        TRAIN + "\nif __name__ == '__main__':\n    x = torch.zeros(1).cuda()\n"
+    )
+    rendered = MarkdownIt("commonmark").render(audit(project, "--output-format", "markdown").stdout)
+    assert "<img" not in rendered
+    assert "uncuda rehearse" in rendered
+
+
+def test_what_a_ready_target_would_win_back_is_optional(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import torch\n\nx = torch.zeros(2)\nok = x.device.type == 'cuda'\n")
+    for words in ((), ("--output-format", "markdown"), ("--output-format", "html")):
+        said = audit(tmp_path, *words, "--target", "xpu").stdout
+        assert "ready" in said and "days, optional" in said
 
 
 def test_sarif_and_terminal(project: Path) -> None:

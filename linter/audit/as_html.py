@@ -9,11 +9,11 @@ from urllib.parse import quote
 from markupsafe import Markup, escape
 
 from uncuda import __version__
-from uncuda.audit.as_markdown import days, shares
 from uncuda.audit.history import curve
 from uncuda.audit.judge import place
 from uncuda.audit.model import Audit, Remedy, Spot, Verdict
 from uncuda.audit.treemap import treemap
+from uncuda.audit.wording import cost, days, items, shares
 from uncuda.findings import Outcome, Target
 from uncuda.report.ansi import visible
 
@@ -48,7 +48,7 @@ def render(audit: Audit) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["days"] = days
+    environment.filters.update(days=days, cost=cost, items=items)
     environment.filters["visible"] = visible
     environment.filters["coded"] = _coded
     environment.globals.update(

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from uncuda.audit.history import sparkline
-from uncuda.audit.model import Audit, Days, Place, Remedy
-from uncuda.findings import Outcome
+from uncuda.audit.model import Audit, Place, Remedy, Step
+from uncuda.audit.wording import cost, counts, days, items, shares, silent, ties
+from uncuda.report.ansi import visible
 
 LIMIT = 60_000
 """Comments hold a little more; what doesn't fit is left out, and said so."""
 _SHOWN = 10
+_STEPS = 5
 
 
 def render(audit: Audit) -> str:
@@ -37,58 +38,6 @@ def render(audit: Audit) -> str:
         out.append(part)
         size += len(part)
     return "\n".join(out)
-
-
-def days(value: Days) -> str:
-    """`3–9 days`, or `none`."""
-    if value.high == 0:
-        return "none"
-    if value.low == value.high:
-        return f"{value.low:g} days"
-    return f"{value.low:g}–{value.high:g} days"
-
-
-def ties(count: int) -> str:
-    """`1 tie`, `3 ties`."""
-    return f"{count} {'tie' if count == 1 else 'ties'}"
-
-
-def items(count: int) -> str:
-    """`1 item`, `3 items`."""
-    return f"{count} {'item' if count == 1 else 'items'}"
-
-
-def shares(audit: Audit) -> str:
-    """`6 fixed automatically and safely (67%), 3 left to people (33%)`, and what a newer torch would give."""
-    open_ties = len(audit.ties) - audit.remedies.get(Remedy.NONE, 0)
-    parts = [
-        f"{audit.remedies[r]} {_UNDONE[r]} ({audit.remedies[r] / open_ties:.0%})"
-        for r in _UNDONE
-        if r in audit.remedies
-    ]
-    needs = [
-        t.placed.finding.fix_needs
-        for t in audit.ties
-        if t.placed.finding.fix_needs is not None and t.remedy is not Remedy.NONE
-    ]
-    said = ", ".join(parts)
-    if needs:
-        newest = ".".join(map(str, max(needs)))
-        said += f"; {len(needs)} have a fix from torch {newest} on (the floor here is {audit.torch_floor})"
-    return said
-
-
-_UNDONE = {
-    Remedy.SAFE: "fixed automatically and safely",
-    Remedy.UNSAFE: "by fixes that want a look",
-    Remedy.SUGGESTION: "with a known replacement",
-    Remedy.HAND: "left to people",
-}
-
-
-def counts(found: Mapping[Outcome, int] | Mapping[Remedy, int]) -> str:
-    """`3 crash, 1 degraded`."""
-    return ", ".join(f"{n} {key.value}" for key, n in found.items())
 
 
 _CODE = re.compile(r"`([^`]+)`")
@@ -135,7 +84,7 @@ def _head(audit: Audit) -> str:
 
 def _targets(audit: Audit) -> str:
     rows = [
-        f"| {escaped(s.title)} | **{s.verdict.value}** | {counts(s.counts)} | {days(s.days)} |"
+        f"| {escaped(s.title)} | **{s.verdict.value}** | {counts(s.counts)} | {cost(s)} |"
         for s in audit.standings
     ]
     return "| target | verdict | today | effort |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
@@ -149,13 +98,6 @@ def _kinds(audit: Audit) -> str:
         for row in audit.kinds
     ]
     return "| kind | ties | worst outcome | undone by |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
-
-
-def silent(audit: Audit) -> list[Place]:
-    """Where the accelerator is lost with no error on one of the targets; what the program handles comes last."""
-    handled = set(audit.guards)
-    places = dict.fromkeys(place for standing in audit.standings for place in standing.silent)
-    return sorted(places, key=lambda place: place in handled)
 
 
 def _silent(audit: Audit) -> str:
@@ -216,9 +158,16 @@ def _plan(audit: Audit) -> str:
         return ""
     out = ["### Plan\n"]
     for number, phase in enumerate(audit.plan, 1):
-        count = sum(step.count for step in phase.steps if not step.command)
-        out.append(f"{number}. **{phase.title}** ({items(count)}, {days(phase.days)}). {phase.why}")
-        for step in phase.steps:
-            if step.command:
-                out.append(f"   ```console\n   $ {step.command}\n   ```")
+        out += [f"{number}. **{phase.title}** ({items(phase.count)}, {days(phase.days)}). {phase.why}"]
+        if phase.commands:
+            lines = [f"$ {visible(command)}" for command in phase.commands]
+            out += [f"   {line}" for line in ("```console", *lines, "```")]
+        out += [f"   - {_step(step)}" for step in phase.tasks[:_STEPS]]
+        if len(phase.tasks) > _STEPS:
+            out.append(f"   - and {len(phase.tasks) - _STEPS} more")
     return "\n".join(out) + "\n"
+
+
+def _step(step: Step) -> str:
+    detail = f": {escaped(step.detail)}" if step.detail else ""
+    return f"{step.count} × {escaped(step.title)}{detail}"

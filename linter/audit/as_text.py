@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from uncuda.audit.as_markdown import days, items, shares, silent, ties
 from uncuda.audit.history import sparkline
 from uncuda.audit.model import Audit, Place, Remedy, Verdict
+from uncuda.audit.wording import cost, days, items, shares, silent, ties
 from uncuda.findings import Outcome
 from uncuda.report.ansi import Style, visible
 
@@ -94,7 +94,7 @@ def _targets(console: Console, audit: Audit) -> None:
             today.append(", " if number else "")
             today.append(f"{count} {outcome.value}", style=_OUTCOME[outcome])
         verdict = Text(standing.verdict.value, style=_VERDICT[standing.verdict])
-        table.add_row(standing.target.value, verdict, today, days(standing.days))
+        table.add_row(standing.target.value, verdict, today, cost(standing))
     _print(console, table)
 
 
@@ -177,27 +177,24 @@ def _plan(console: Console, audit: Audit) -> None:
         return
     console.print(Text("Plan", style="bold"))
     for number, phase in enumerate(audit.plan, 1):
-        steps = [s for s in phase.steps if not s.command]
-        count = sum(s.count for s in steps)
         console.print(
             Text.assemble(
                 f"{number}. ",
                 (phase.title, "bold"),
-                f"  {items(count)}, {phase.points:g} points, {days(phase.days)}",
+                f"  {items(phase.count)}, {phase.points:g} points, {days(phase.days)}",
             )
         )
-        for step in phase.steps:
-            if step.command:
-                console.print(Text(f"   $ {step.command}", style="cyan"))
-        for step in steps[:4]:
+        for command in phase.commands:
+            console.print(Text(f"   $ {visible(command)}", style="cyan"))
+        for step in phase.tasks[:4]:
             detail = f": {visible(step.detail)}" if step.detail else ""
             console.print(
                 Text(f"   {step.count} × {visible(step.title)}{detail}", style="dim"),
                 overflow="ellipsis",
                 no_wrap=True,
             )
-        if len(steps) > 4:
-            console.print(Text(f"   and {len(steps) - 4} more", style="dim"))
+        if len(phase.tasks) > 4:
+            console.print(Text(f"   and {len(phase.tasks) - 4} more", style="dim"))
     console.print()
 
 

@@ -7,9 +7,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from uncuda.audit.as_markdown import ties
 from uncuda.audit.collect import AuditError
 from uncuda.audit.model import FORMAT, Audit
+from uncuda.audit.wording import ties
 from uncuda.cli.plan import display
 
 

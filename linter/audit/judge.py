@@ -304,7 +304,7 @@ def _phase(
     for item in ties:
         by_symbol[item.code, item.symbol].append(item)
     steps = [
-        Step(f"{symbol} ({code})", len(mine), _sum(mine), _made(mine) if command else _replacement(symbol))
+        Step(f"`{symbol}` ({code})", len(mine), _sum(mine), _made(mine) if command else _replacement(symbol))
         for (code, symbol), mine in by_symbol.items()
     ]
     steps.sort(key=lambda s: (-s.points, -s.count, s.title))
@@ -329,7 +329,7 @@ def _rehearsals(targets: Sequence[Target], rehearsed: Sequence[Program]) -> Iter
         yield Step(f"Rehearse {program.path}", 1, 0.0, command=program.command(target))
     left = len(rehearsed) - SHOWN
     if left > 0:
-        yield Step(f"{left} more {'program' if left == 1 else 'programs'} to rehearse", left, 0.0)
+        yield Step("more programs to rehearse" if left > 1 else "more program to rehearse", left, 0.0)
 
 
 def _verification(where: str, target: str, targets: Sequence[Target], rehearsed: Sequence[Program]) -> Phase:

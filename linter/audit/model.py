@@ -178,6 +178,21 @@ class Phase:
     days: Days
     risks: tuple[str, ...] = ()
 
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """What is pasted into a shell."""
+        return tuple(step.command for step in self.steps if step.command)
+
+    @property
+    def tasks(self) -> tuple[Step, ...]:
+        """What a person does: the steps without a command."""
+        return tuple(step for step in self.steps if not step.command)
+
+    @property
+    def count(self) -> int:
+        """How many things a person does."""
+        return sum(step.count for step in self.tasks)
+
 
 @dataclass(frozen=True)
 class Point:
