@@ -9,7 +9,18 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import libcst as cst
 
-from uncuda.bindings import ANYWHERE, EACH, FIRST_CASE, Binding, Block, Expression, Part, Test, by_name
+from uncuda.bindings import (
+    ANYWHERE,
+    EACH,
+    FIRST_CASE,
+    IMPORTERS,
+    Binding,
+    Block,
+    Expression,
+    Part,
+    Test,
+    by_name,
+)
 from uncuda.source import Lines
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
@@ -135,8 +146,12 @@ class AstSuiteReader:
             return
         match stmt:
             case ast.Assign():
+                module = _module_of(stmt.value)
                 for target in stmt.targets:
-                    self._targets(target, stmt.value, "assign")
+                    if module is not None and isinstance(target, ast.Name):
+                        self._bind(target.id, "import", target=module)
+                    else:
+                        self._targets(target, stmt.value, "assign")
             case ast.AnnAssign(target=ast.Name(id=name)):
                 self._bind(name, "assign" if stmt.value else "declare", stmt.value, stmt.annotation)
             case ast.AnnAssign(target=ast.Attribute(value=ast.Name(id=owner), attr=name)):
@@ -186,6 +201,17 @@ class AstSuiteReader:
                 self._test = Test(condition, number == 0)
             self.read(suite)
         self._block, self._test = block, test
+
+
+def _module_of(value: ast.expr) -> str | None:
+    """The module that `importlib.import_module("torch")` or `pytest.importorskip("torch")` gives."""
+    match value:
+        case ast.Call(
+            func=ast.Name(id=name) | ast.Attribute(attr=name), args=[ast.Constant(value=str(told)), *_]
+        ) if name in IMPORTERS and not told.startswith("."):
+            return told
+        case _:
+            return None
 
 
 def module_reader(source: AstText, tree: ast.Module) -> tuple[AstSuiteReader, list[int]]:

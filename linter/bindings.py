@@ -121,6 +121,23 @@ def _plain_name(node: cst.BaseExpression | None) -> str:
     return "" if name in ("True", "False", "None") else name
 
 
+IMPORTERS = frozenset({"importorskip", "import_module"})
+"""Functions of pytest and importlib that give the module whose name they get first."""
+
+
+def _module_of(value: cst.BaseExpression) -> str | None:
+    """The module that `importlib.import_module("torch")` or `pytest.importorskip("torch")` gives."""
+    match value:
+        case cst.Call(
+            func=cst.Name(name) | cst.Attribute(attr=cst.Name(name)),
+            args=[cst.Arg(value=cst.SimpleString() as text, keyword=None), *_],
+        ) if name in IMPORTERS:
+            told = text.evaluated_value
+            return told if isinstance(told, str) and not told.startswith(".") else None
+        case _:
+            return None
+
+
 _ONLY_HOLD_SUITES = (cst.If, cst.While)
 _CHOICES = (cst.If, cst.Match)
 _LOOPS = (cst.For, cst.While)
@@ -223,8 +240,12 @@ class SuiteReader:
             return
         match stmt:
             case cst.Assign():
+                module = _module_of(stmt.value)
                 for target in stmt.targets:
-                    self._targets(target.target, stmt.value, "assign")
+                    if module is not None and isinstance(target.target, cst.Name):
+                        self._bind(target.target.value, "import", target=module)
+                    else:
+                        self._targets(target.target, stmt.value, "assign")
             case cst.AnnAssign(target=cst.Name(name)):
                 told = stmt.annotation.annotation
                 self._bind(name, "assign" if stmt.value else "declare", stmt.value, told)

@@ -90,6 +90,16 @@ class CudaTestGate(Rule):
             id="unittest-class",
         ),
         Bad(
+            'import pytest\n\ntorch = pytest.importorskip("torch")\ncuda = pytest.importorskip("torch.cuda")\n\n\n'
+            "@pytest.mark.skipif(not cuda.is_available(), reason='needs a GPU')\n"
+            "def test_add(device):\n    assert torch.ones(1, device=device) == 1\n",
+            'import pytest\n\ntorch = pytest.importorskip("torch")\ncuda = pytest.importorskip("torch.cuda")\n\n\n'
+            "@pytest.mark.skipif(not torch.accelerator.is_available(), reason='needs a GPU')\n"
+            "def test_add(device):\n    assert torch.ones(1, device=device) == 1\n",
+            Applicability.UNSAFE,
+            id="import-or-skip",
+        ),
+        Bad(
             "import unittest\nimport torch\n\n\nclass TestAdd(unittest.TestCase):\n"
             "    @unittest.skipIf(not torch.cuda.is_available(), 'no GPU')\n    def test_add(self):\n        add(1)\n",
             "import unittest\nimport torch\n\n\nclass TestAdd(unittest.TestCase):\n"

@@ -45,6 +45,8 @@ PROGRAMS = [
     "x = (\n    1 +\n    2\n)\r\ny = x\r\n",
     "def f(a, /, b=1, *c, d: int = 2, **e):\n    lambda g: g\n    [h for h in a]\n",
     "x = 1\n\f\ny = 2\n",
+    "a = b.importorskip('torch', minversion='2')\nc = import_module('d.e')\nf.g = import_module('h')\n"
+    "i = import_module('.j', 'k')\nl, m = import_module('n'), import_module(name)\n",
 ]
 
 
@@ -127,6 +129,14 @@ def test_what_an_index_says() -> None:
         "from __future__ import annotations"
     ]
     assert len(index.imports) == 8
+
+
+def test_a_module_that_a_call_gives_is_an_import() -> None:
+    facts, _ = both("t = pytest.importorskip('torch')\nu = importlib.import_module('.torch', p)\n")
+    assert [(b.kind, b.target) for b in facts.bindings["t"] + facts.bindings["u"]] == [
+        ("import", "torch"),
+        ("assign", ""),
+    ]
 
 
 def test_orders_count_the_statements_before() -> None:
