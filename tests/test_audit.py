@@ -211,6 +211,17 @@ def test_markdown_names_the_steps_and_one_block_of_commands_a_phase(project: Pat
     assert "uncuda rehearse" in rendered
 
 
+def test_several_places_elsewhere_name_the_report(tmp_path: Path) -> None:
+    for name in ("one", "two", "here"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.py").write_text(UNUSED)
+    assert (
+        "CUDA ties of one, two\n"
+        in audit(tmp_path / "here", "--output-format", "markdown", "../one", "../two").stdout
+    )
+    assert "CUDA ties of here\n" in audit(tmp_path / "here", "--output-format", "markdown", "a.py").stdout
+
+
 def test_what_a_ready_target_would_win_back_is_optional(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("import torch\n\nx = torch.zeros(2)\nok = x.device.type == 'cuda'\n")
     for words in ((), ("--output-format", "markdown"), ("--output-format", "html")):

@@ -649,6 +649,12 @@ def test_who_decides_about_colour(color: str, tty: bool, environ: dict[str, str]
     assert style_for(Stream(tty, "utf-8"), color, environ).color is want
 
 
+def test_columns_is_the_width_for_a_file_too() -> None:
+    assert style_for(Stream(False, "utf-8"), "auto", {"COLUMNS": "72"}).width == 72
+    assert style_for(Stream(False, "utf-8"), "auto", {"COLUMNS": "no"}).width == 120
+    assert style_for(Stream(False, "utf-8"), "auto", {}).width == 120
+
+
 def test_an_output_that_is_no_utf8_gets_ascii() -> None:
     for encoding in ("ascii", "cp1252", "latin-1", "iso8859-1"):
         style = style_for(Stream(False, encoding), "auto", {})

@@ -241,10 +241,14 @@ def _known(jobs: Sequence[Job], ties: Sequence[Tie]) -> Iterator[Known]:
 
 
 def _name(root: Path, paths: list[str]) -> str:
-    """What a report calls the project: the directory that was named, else the one it was started in."""
-    if len(paths) == 1 and (root / paths[0]).is_dir():
-        return (root / paths[0]).resolve().name or str(root)
-    return root.name or str(root)
+    """What a report calls the project: the directory that was named, else the one it was started in; what was named,
+    where some of it lies elsewhere."""
+    named = [(root / path).resolve() for path in paths]
+    if len(named) == 1 and named[0].is_dir():
+        return named[0].name or str(root)
+    if all(path.is_relative_to(root.resolve()) for path in named):
+        return root.name or str(root)
+    return ", ".join(dict.fromkeys(path.name for path in named))
 
 
 def _lines(path: Path) -> int:

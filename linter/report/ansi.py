@@ -63,7 +63,7 @@ def style_for(stream: TextIO, color: str, environ: Mapping[str, str] | None = No
     """The style that fits a stream.
 
     `color` is `auto`, `always` or `never`. With `auto`, NO_COLOR (not empty) wins over FORCE_COLOR (not empty
-    and not 0), which wins over whether the stream is a terminal that isn't `dumb`.
+    and not 0), which wins over whether the stream is a terminal that isn't `dumb`. COLUMNS is the width, for a file too.
     """
     env = os.environ if environ is None else environ
     tty = stream.isatty()
@@ -79,7 +79,10 @@ def style_for(stream: TextIO, color: str, environ: Mapping[str, str] | None = No
     if wanted and os.name == "nt":
         os.system("")  # Windows' console reads colour codes once a program has asked for a shell
     width = 120
-    if tty:
+    columns = env.get("COLUMNS", "")
+    if columns.isdecimal():
+        width = max(40, int(columns))
+    elif tty:
         import shutil
 
         width = max(40, shutil.get_terminal_size((120, 24)).columns)
