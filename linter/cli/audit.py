@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from pathlib import Path
 
-from uncuda.cli.check_options import codes
+from uncuda.cli.check_options import add_file_options, codes
 from uncuda.cli.output import warn, write
 from uncuda.findings import Target
 from uncuda.report.ansi import Style, style_for, visible
@@ -90,30 +90,11 @@ def parser() -> ArgumentParser:
     )
     output.add_argument("-q", "--quiet", action="store_true", help="no progress")
     output.add_argument("--color", choices=("auto", "always", "never"), default="auto")
-    files = made.add_argument_group("files and settings")
+    files = add_file_options(made)
     for name in ("--select", "--extend-select", "--ignore"):
         files.add_argument(
             name, action="append", type=codes, metavar="RULES", help=f"as in uncuda check {name}"
         )
-    files.add_argument(
-        "--exclude", action="append", type=codes, metavar="PATTERNS", help="leave these paths out"
-    )
-    files.add_argument(
-        "--respect-gitignore",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="leave out what git ignores (default: yes)",
-    )
-    files.add_argument(
-        "--project",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="ask the project's other modules what imported names are (default: yes)",
-    )
-    files.add_argument(
-        "--config", action="append", metavar="FILE|KEY=VALUE", help="as in uncuda check --config"
-    )
-    files.add_argument("--isolated", action="store_true", help="ignore all settings files")
     files.add_argument("--no-cache", action="store_true", help="neither read nor write the cache")
     files.add_argument("-j", "--jobs", type=int, metavar="N", help="processes to use at most")
     made.set_defaults(
