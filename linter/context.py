@@ -341,9 +341,20 @@ class Context:
                 raise CannotFix(f"{head!r} means something else here")
             if head in self.index.bindings and not all(b.target == head for b in self.index.bindings[head]):
                 raise CannotFix(f"{head!r} means something else in this file")
+            if head == "torch":
+                self._let_load_torch(builder)
             builder.edits.append(self.import_edit(f"import {head}"))
             local = head
         return f"{local}.{rest}" if rest else local
+
+    def _let_load_torch(self, builder: FixBuilder) -> None:
+        """May the module import torch as soon as it is itself imported? A file that puts that off has a reason, and
+        one that names torch nowhere may be used without it."""
+        if self.index.has(_LOADS_TORCH):
+            return
+        if self.index.has(_LOADS_TORCH_LATER):
+            raise CannotFix("torch is imported only where it is needed: it must be imported here first")
+        builder.unsafe()
 
     def local_name(self, module: str) -> str | None:
         """The name under which `module` is imported here, if it is."""
@@ -425,7 +436,9 @@ class Context:
         at = next(relative, at)
         if at == len(text) and not text.endswith(("\n", "\r")):
             return Edit(at, at, f"{newline}{line}")
-        return Edit(at, at, f"{newline if sites and all(kin) else ''}{line}{newline}")
+        # The first import of a file stands apart from its code.
+        gap = "" if sites or text.startswith(("\n", "\r"), at) else newline
+        return Edit(at, at, f"{newline if sites and all(kin) else ''}{line}{newline}{gap}")
 
     @cached_property
     def _lines(self) -> Lines:
@@ -457,6 +470,13 @@ class Context:
         if name not in self._bound:
             self._bound[name] = self.flow.bindings(name)
         return self._bound[name]
+
+
+_LOADS_TORCH = re.compile(
+    r"^(?:import|from)[ \t]+(?:torch|pytorch_lightning|lightning|timm|accelerate|sentence_transformers)\w*\b",
+    re.M,
+)
+_LOADS_TORCH_LATER = re.compile(r"^[ \t]+(?:import|from)[ \t]+torch\b", re.M)
 
 
 def _wants_cuda(path: list[cst.CSTNode]) -> bool:

@@ -196,6 +196,12 @@ class CudaCall(Rule):
             run="f()",
             id="own-function",
         ),
+        Bad(
+            "def load():\n    import torch\n\n    return torch.nn.Linear(2, 2)\n\n\ndef prepare():\n    from torch.nn import Linear\n\n"
+            "    return Linear(2, 2).cuda()\n",
+            None,
+            id="torch-is-put-off",
+        ),
     )
     good = (
         Good("class Meter:\n    def cuda(self):\n        return 1\n\n\nMeter().cuda()\n", "a cuda method of one's own"),
@@ -212,6 +218,7 @@ class CudaCall(Rule):
         Good("class Pair:\n    def cuda(self):\n        return self\n\n\nclass Job:\n    def __init__(self):\n"
              "        self.p = Pair()\n\n    def run(self):\n        self.p.cuda()\n", "an attribute that is such an object"),
         Good("x.to(gpu)\n"),
+        Good("def f():\n    import torch\n\n    return torch.ones(2).to('cpu')  # not cuda\n", "torch is put off, CUDA unnamed"),
         Good("def place(device):\n    return lambda storage, where: storage.to(device=device)  # cuda\n"),
         Good("class Pair:\n    def cuda(self, i):\n        return self\n\n\nPair().cuda(0)\n", "with an index of its own"),
         Good("import torch\n\n\ndef f(x: torch.Tensor, rank):\n    device = torch.device('cpu')\n    return x.to(device)\n"),
@@ -383,12 +390,20 @@ class ToCuda(Rule):
             run="f(torch.ones(2))",
             id="keyword",
         ),
+        Bad(
+            "def fetch(batch):\n    return [x.to('cuda') for x in batch]\n",
+            "import torch\n\ndef fetch(batch):\n"
+            f"    device = {_DEVICE}\n    return [x.to(device) for x in batch]\n",
+            Applicability.UNSAFE,
+            id="no-torch-yet",
+        ),
     )
     good = (
         Good('x.to("cpu")\n'),
         Good('x.to(device)\n'),
         Good('path.to("cuda-11")\n', "not a device"),
         Good('table.to({"cuda": 1})\n', "a dict key"),
+        Good('def fetch(batch, place):\n    return [x.to(place) for x in batch]  # cuda or not\n'),
     )  # fmt: skip
 
     def visit_Call(self, node: cst.Call, ctx: Context) -> None:
