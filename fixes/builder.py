@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from uncuda.findings import Applicability, Edit, TorchVersion
-from uncuda.fixes.styles import ACCELERATOR_FLOOR, Spelling
+from uncuda.fixes.styles import Spelling
 from uncuda.flow import Kind, Value
 
 if TYPE_CHECKING:
@@ -122,15 +122,16 @@ class FixBuilder:
 
     # -- floors and trust ----------------------------------------------------------------------------------
 
-    def needs(self, version: TorchVersion) -> None:
-        """The new text needs torch `version`."""
+    def needs(self, what: str) -> None:
+        """The new text needs a torch that has `what`, as the table of floors calls it."""
+        version = _floor(what)
         if version > self.ctx.options.torch_floor:
             raise TooOld(version)
         self.floor = max(self.floor or (0, 0), version)
 
-    def has(self, version: TorchVersion) -> bool:
-        """Is the project's floor at least `version`?"""
-        return version <= self.ctx.options.torch_floor
+    def has(self, what: str) -> bool:
+        """Has the project's oldest torch `what`?"""
+        return _floor(what) <= self.ctx.options.torch_floor
 
     def unsafe(self) -> None:
         """Lowers the fix to `unsafe`."""
@@ -153,7 +154,7 @@ class FixBuilder:
 
     def is_available(self) -> str:
         """`torch.accelerator.is_available()`."""
-        self.needs(ACCELERATOR_FLOOR)
+        self.needs("torch.accelerator")
         return self.spelling().available
 
     # -- devices -------------------------------------------------------------------------------------------
@@ -225,6 +226,12 @@ class FixBuilder:
     def done(self) -> PendingFix:
         """The finished fix."""
         return PendingFix(self.title, self.edits, self.applicability, self.floor)
+
+
+def _floor(what: str) -> TorchVersion:
+    from uncuda.rules.knowledge import floor
+
+    return floor(what)
 
 
 _NAME = re.compile(r"[\w.]+\Z|[\w.]+\([^()]*\)\Z")

@@ -9,13 +9,9 @@ import libcst as cst
 
 from uncuda.bindings import dotted
 from uncuda.context import Context
-from uncuda.findings import TorchVersion
 from uncuda.fixes.builder import CannotFix, FixBuilder, Indent, InsertBefore, Replace
 from uncuda.guards import Guard
 from uncuda.walk import walk
-
-MODULE_FLOOR: TorchVersion = (2, 4)
-"""The first torch with torch.get_device_module (wheels compared)."""
 
 _HELD = (Guard.CUDA, Guard.ACCELERATOR, Guard.SKIPPED_TEST)
 _CATCH_ALL = frozenset({"Exception", "BaseException"})
@@ -164,7 +160,7 @@ def device_module(fix: FixBuilder, times: int = 1) -> str:
     whose allocator isn't a c10::DeviceAllocator (torch_npu, torch_musa, HPU), they fail an internal
     assertion.
     """
-    fix.needs(MODULE_FLOOR)
+    fix.needs("torch.get_device_module")
     return fix.ctx.devices.module(fix, times)
 
 

@@ -4,11 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from uncuda.findings import TorchVersion
-
-ACCELERATOR_FLOOR: TorchVersion = (2, 6)
-"""The first torch with torch.accelerator (wheels 2.5.1 and 2.6.0 compared)."""
-
 
 @dataclass(frozen=True)
 class Spelling:

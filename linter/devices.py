@@ -13,7 +13,7 @@ from uncuda.class_layout import class_layout, class_start
 from uncuda.device_places import NewDevice, NewModule, Path, Use, join, root_of
 from uncuda.findings import Edit
 from uncuda.fixes.builder import Bind, CannotFix, DeviceRef, FixBuilder, NodeEdit, device_kind
-from uncuda.fixes.styles import ACCELERATOR_FLOOR, DEVICE_NAMES, MODULE_NAMES, Spelling
+from uncuda.fixes.styles import DEVICE_NAMES, MODULE_NAMES, Spelling
 from uncuda.flow import Flow, Which
 from uncuda.given_device import given_device
 from uncuda.known_devices import (
@@ -201,7 +201,7 @@ class Devices:
         shared = self._shared_index(root, path)
         if shared is None or index not in (None, shared.text) or not shared.reaches(path):
             return None
-        fix.needs(ACCELERATOR_FLOOR)
+        fix.needs("torch.accelerator")
         return DeviceRef(self._bind(fix, root, path, fix.spelling(), shared), False, True)
 
     def _shared_index(self, root: cst.IndentedBlock, path: Path) -> SharedIndex | None:
@@ -249,7 +249,7 @@ class Devices:
         if own is not None and not own.text.endswith(")"):
             return own
         if own is None:
-            fix.needs(ACCELERATOR_FLOOR)
+            fix.needs("torch.accelerator")
         spelling = fix.spelling() if own is None else Spelling(own=own.text)
         name = self._bound_name(fix, spelling)
         if name is None:

@@ -12,7 +12,6 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.fixes.statements import is_guarded
-from uncuda.fixes.styles import ACCELERATOR_FLOOR
 from uncuda.flow import Kind
 from uncuda.rules._calls import is_read
 from uncuda.rules._literals import cuda_text, in_cuda_class
@@ -120,7 +119,7 @@ class DeviceType:
         """A condition: is it another device than the CPU?"""
         if " if " in text:
             # There was no room for a variable.
-            fix.needs(ACCELERATOR_FLOOR)
+            fix.needs("torch.accelerator")
             self.text = fix.spelling().type
             self.is_accelerator = fix.is_available()
 

@@ -12,7 +12,6 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.findings import Target
 from uncuda.fixes.builder import FixBuilder
-from uncuda.fixes.styles import ACCELERATOR_FLOOR
 from uncuda.flow import string_value
 from uncuda.rules._calls import last_word
 from uncuda.walk import walk
@@ -147,7 +146,7 @@ def _argument_place(call: cst.Call, arg: cst.Arg) -> Place | None:
 
 def default_backend(fix: FixBuilder, device: str | None = None) -> str:
     """`dist.get_default_backend_for_device(device)`, for `device` (source text) or the one that is there."""
-    fix.needs(ACCELERATOR_FLOOR)
+    fix.needs("torch.accelerator")
     dist = fix.ctx.local_name("torch.distributed")
     function = f"{dist}.get_default_backend_for_device" if dist is not None else ""
     function = function or fix.name("torch.distributed.get_default_backend_for_device")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import libcst as cst
 
 from uncuda.fixes.builder import FixBuilder
-from uncuda.fixes.styles import ACCELERATOR_FLOOR
 from uncuda.guards import surely_available
 from uncuda.rules._indexes import Index, index_of, joined
 
@@ -61,7 +60,7 @@ def selected_text(fix: FixBuilder, node: cst.BaseExpression, *, reuse: bool = Tr
     own = fix.ctx.devices.own(fix) if index is None else None
     if own is not None:
         return own.text if own.is_text else f"{own.text}.type"
-    fix.needs(ACCELERATOR_FLOOR)
+    fix.needs("torch.accelerator")
     spelling = fix.spelling()
     kind = f"{spelling.accelerator}.type"
     text = kind if index is None else joined(kind, index)
@@ -80,7 +79,7 @@ def selected_object(fix: FixBuilder, node: cst.BaseExpression, *, reuse: bool = 
     own = fix.ctx.devices.own(fix) if index is None else None
     if own is not None:
         return f"{fix.name('torch')}.device({own.text})" if own.is_text else own.text
-    fix.needs(ACCELERATOR_FLOOR)
+    fix.needs("torch.accelerator")
     spelling = fix.spelling()
     kind = f"{spelling.accelerator}.type"
     if index is None:

@@ -147,7 +147,7 @@ class CudaAnnotation(Rule):
         name, raw = _ANY_DEVICE[short]
         if f".{raw}" in fix.ctx.index.text:
             raise CannotFix("the raw handle is taken in this file")
-        fix.needs((2, 4))
+        fix.needs("torch.Event")
         fix.unsafe()
         fix.replace(node, fix.name(name))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import libcst as cst
 
 from uncuda.context import Context
-from uncuda.findings import TorchVersion
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.rules._amp import by_name
 from uncuda.rules._settings import CUDA, member
@@ -30,8 +29,6 @@ _ASKING = frozenset({"can_use_flash_attention", "can_use_efficient_attention", "
 _QUESTIONS = frozenset({*_ASKING, "SDPAParams", "is_flash_attention_available", "is_ck_sdpa_available"})
 _CONTEXT = "sdp_kernel"
 _NAMES = frozenset({*_SWITCHES, *_QUESTIONS, _CONTEXT})
-_GENERAL_FLOOR: TorchVersion = (2, 4)
-"""From here on sdp_kernel does nothing but call sdpa_kernel with a list (torch 2.4.1, backends/cuda)."""
 _PARAMETERS = ("enable_flash", "enable_math", "enable_mem_efficient", "enable_cudnn")
 _BACKENDS = {
     "enable_flash": "FLASH_ATTENTION",
@@ -168,7 +165,7 @@ class CudaAttentionBackend(Rule):
         given = by_name(node, _PARAMETERS)
         if given is None or not set(given) <= set(_PARAMETERS):
             raise CannotFix("the switches aren't known")
-        fix.needs(_GENERAL_FLOOR)
+        fix.needs("sdp_kernel is sdpa_kernel")
         wanted: list[str] = []
         backend = self._spell(fix, "SDPBackend")
         for switch, name in _BACKENDS.items():

@@ -5,14 +5,11 @@ from __future__ import annotations
 import libcst as cst
 
 from uncuda.context import Context
-from uncuda.findings import TorchVersion
 from uncuda.fixes.builder import FixBuilder
 from uncuda.fixes.statements import guard_call, is_guarded
 from uncuda.rules._amp import DeviceType, amp_name, names_cuda
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
 
-_GENERAL_FLOOR: TorchVersion = (2, 4)
-"""The first torch in which these functions take a device's type."""
 # Each function: how many arguments it has when it means CUDA (None: always), what to call with a device's type,
 # and its key in the knowledge base.
 _FUNCTIONS: dict[str, tuple[int | None, str, str]] = {
@@ -114,7 +111,7 @@ class CudaAutocastState(Rule):
 
     def _fix(self, fix: FixBuilder, node: cst.Call, general: str, literal: bool) -> None:
         fix.unsafe()
-        fix.needs(_GENERAL_FLOOR)
+        fix.needs("torch.get_autocast_dtype")
         kind = DeviceType(fix)
         func = fix.code(node.func)
         if not func.endswith(general):

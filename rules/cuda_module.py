@@ -9,7 +9,7 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.findings import Outcome, Target
 from uncuda.fixes.builder import CannotFix, FixBuilder
-from uncuda.fixes.statements import MODULE_FLOOR, is_guarded
+from uncuda.fixes.statements import is_guarded
 from uncuda.flow import string_value
 from uncuda.rules._calls import is_imported, is_read, last_word
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
@@ -174,7 +174,7 @@ class CudaModule(Rule):
             raise CannotFix("looked up by name")
         if any(isinstance(n, cst.Call) and _PATCH.search(ctx.code(n.func)) for n in ctx.ancestors[-2:]):
             raise CannotFix("a test's stand-in")
-        fix.needs(MODULE_FLOOR)
+        fix.needs("torch.get_device_module")
         fix.unsafe()
         module = f"{fix.name('torch')}.get_device_module()"
         if isinstance(ctx.parent, cst.IfExp):

@@ -7,7 +7,6 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.fixes.statements import device_module, guard_rename, keeps_raising
-from uncuda.fixes.styles import ACCELERATOR_FLOOR
 from uncuda.flow import Kind, argument
 from uncuda.rules._calls import cuda_function, index_argument, is_read, literal_device
 from uncuda.rules.base import Applicability, Bad, Good, Rule
@@ -96,7 +95,7 @@ class CudaCurrentDevice(Rule):
 
     def _report(self, node: cst.BaseExpression, name: cst.BaseExpression, ctx: Context) -> None:
         def rename(fix: FixBuilder) -> None:
-            fix.needs(ACCELERATOR_FLOOR)
+            fix.needs("torch.accelerator")
             keeps_raising(fix, node, "RuntimeError")
             fix.replace(name, fix.name("torch.accelerator.current_device_index"))
 
@@ -227,7 +226,7 @@ class CudaSetDevice(Rule):
     def _fix(self, fix: FixBuilder, node: cst.Call, given: cst.Arg | None) -> None:
         if given is None or len(node.args) != 1:
             raise CannotFix("not the arguments of torch.cuda.set_device")
-        fix.needs(ACCELERATOR_FLOOR)
+        fix.needs("torch.accelerator")
         where = index_argument(fix, given.value)
         if not where:
             raise CannotFix("a device without index can't be set")
@@ -338,8 +337,8 @@ class CudaDeviceContext(Rule):
     def _fix(self, fix: FixBuilder, node: cst.Call, name: str, given: cst.BaseExpression) -> None:
         fix.unsafe()
         index = self._index(fix, name, given)
-        if index is not None and (fix.has((2, 8)) or name == "device_of"):
-            fix.needs((2, 8))
+        if index is not None and (fix.has("torch.accelerator.device_index") or name == "device_of"):
+            fix.needs("torch.accelerator.device_index")
             fix.replace(node.func, fix.name("torch.accelerator.device_index"))
             fix.arguments(node, index)
             return

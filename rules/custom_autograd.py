@@ -7,7 +7,6 @@ from collections.abc import Callable
 import libcst as cst
 
 from uncuda.context import Context
-from uncuda.findings import TorchVersion
 from uncuda.fixes.arguments import change_arguments
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.flow import argument
@@ -16,7 +15,6 @@ from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
 
 _OLD = frozenset({"torch.cuda.amp.custom_fwd", "torch.cuda.amp.custom_bwd"})
 _GENERAL = frozenset({"torch.amp.custom_fwd", "torch.amp.custom_bwd"})
-_GENERAL_FLOOR: TorchVersion = (2, 4)
 """The first torch with torch.amp.custom_fwd."""
 _SELECT = (
     'torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")'
@@ -149,13 +147,13 @@ class CudaCustomAutograd(Rule):
         if not isinstance(fix.ctx.parent, (cst.Decorator, cst.Assign)):
             raise CannotFix("who calls the decorator isn't known")
         fix.unsafe()
-        fix.needs(_GENERAL_FLOOR)
+        fix.needs("torch.amp.custom_fwd")
         fix.replace(node, f"{self._new(fix, name)}(device_type={DeviceType(fix).text})")
 
     def _call(self, fix: FixBuilder, node: cst.Call, name: str) -> None:
         be_certain(fix, node.func)
         fix.unsafe()
-        fix.needs(_GENERAL_FLOOR)
+        fix.needs("torch.amp.custom_fwd")
         kind = f"device_type={DeviceType(fix).text}"
         fix.replace(node.func, self._new(fix, name))
         if node.args and node.args[0].keyword is None:

@@ -7,7 +7,6 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.fixes.builder import FixBuilder
 from uncuda.fixes.statements import is_guarded
-from uncuda.fixes.styles import ACCELERATOR_FLOOR
 from uncuda.flow import Kind, argument, string_value
 from uncuda.rules._calls import last_word
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
@@ -181,7 +180,7 @@ def _device_type(fix: FixBuilder, ids: cst.List) -> str:
             if fix.ctx.value(device).kind is Kind.DEVICE:
                 return f"{fix.code(device)}.type"
             if last_word(device).endswith("device"):
-                fix.needs(ACCELERATOR_FLOOR)  # before, a number meant CUDA
+                fix.needs("an index is the accelerator's")
                 return f"{fix.name('torch')}.device({fix.code(device)}).type"
     return fix.device_type()
 

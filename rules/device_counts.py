@@ -8,7 +8,6 @@ import libcst as cst
 
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
-from uncuda.fixes.styles import ACCELERATOR_FLOOR
 from uncuda.flow import string_value
 from uncuda.portable import NAMES_GPU, mentions_cuda, uses_own_module
 from uncuda.rules._calls import cuda_function, is_read, is_shown
@@ -205,7 +204,7 @@ class CudaDeviceCount(Rule):
         )
 
     def _fix(self, fix: FixBuilder, node: cst.BaseExpression, name: cst.BaseExpression, ctx: Context) -> None:
-        fix.needs(ACCELERATOR_FLOOR)
+        fix.needs("torch.accelerator")
         if ctx.index.has(BUILDS):
             raise CannotFix("the count may decide over what is built with nvcc")
         if is_shown(ctx):

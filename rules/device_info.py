@@ -196,9 +196,9 @@ class CudaDeviceInfo(Rule):
         """What stands for the current device: properties had to be asked of one before torch 2.6."""
         if name != "get_device_properties":
             return ""
-        if not fix.has((2, 6)):
+        if not fix.has("get_device_properties without a device"):
             return "None"
-        fix.needs((2, 6))
+        fix.needs("get_device_properties without a device")
         return ""
 
 

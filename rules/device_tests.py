@@ -287,7 +287,7 @@ class CudaDeviceComparison(Rule):
         if kind is not None:
             _ask_type(fix, node, fix.code(kind[0]) + kind[1], negated)
             return
-        fix.needs((2, 6))
+        fix.needs("torch.accelerator")
         if _asks_for_none(node, ctx):
             raise CannotFix("the condition asks for a machine without it")
         if "torch" not in ctx.index.text:

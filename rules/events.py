@@ -7,7 +7,6 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.fixes.statements import caught, device_module, indent_unit, is_guarded
-from uncuda.fixes.styles import ACCELERATOR_FLOOR
 from uncuda.rules._calls import cuda_function, is_read, last_word
 from uncuda.rules._timing import Words, timing
 from uncuda.rules.base import Applicability, Bad, Good, Rule
@@ -284,7 +283,7 @@ class CudaEvent(Rule):
         """Where events do nothing but time what one function does, the whole timing is rewritten."""
         ctx = fix.ctx
         name = _assigned(node, ctx)
-        if name is None or not fix.has(ACCELERATOR_FLOOR):
+        if name is None or not fix.has("torch.accelerator"):
             return False
         function = ctx.function.name.value if ctx.function is not None else ""
         start = ctx.island_start if function else 0

@@ -5,10 +5,8 @@ from __future__ import annotations
 import libcst as cst
 
 from uncuda.context import Context
-from uncuda.findings import TorchVersion
 from uncuda.fixes.arguments import change_arguments
 from uncuda.fixes.builder import CannotFix, FixBuilder
-from uncuda.fixes.styles import ACCELERATOR_FLOOR
 from uncuda.flow import argument
 from uncuda.rules._calls import calls_of
 from uncuda.rules._literals import cuda_text
@@ -16,8 +14,6 @@ from uncuda.rules.base import Bad, Category, Good, Rule
 
 _NAMES = frozenset({"torch.random.fork_rng", "torch.fork_rng"})
 _COUNT = "torch.cuda.device_count"
-_ASKS_ITSELF: TorchVersion = (2, 13)
-"""The first torch whose `fork_rng` takes the current accelerator by default (2.12 and 2.13 compared)."""
 
 
 class CudaForkRng(Rule):
@@ -131,7 +127,7 @@ class CudaForkRng(Rule):
             return
         kind = argument(node, "device_type", 4)
         literal = kind is not None and _names_cuda(kind.value)
-        if not literal and (kind is not None or ctx.options.torch_floor >= _ASKS_ITSELF):
+        if not literal and (kind is not None or _asks_itself(ctx)):
             return
         devices = argument(node, "devices", 0)
         enabled = argument(node, "enabled", 1)
@@ -151,7 +147,7 @@ class CudaForkRng(Rule):
         )
 
     def _fix(self, fix: FixBuilder, node: cst.Call, devices: cst.Arg | None, kind: cst.Arg | None) -> None:
-        fix.needs(ACCELERATOR_FLOOR)
+        fix.needs("torch.accelerator")
         count = f"{fix.name('torch')}.accelerator.device_count"
         device_type = fix.device_type()
         bare = devices is None or fix.code(devices.value) == "None"
@@ -172,6 +168,13 @@ class CudaForkRng(Rule):
         words = [f"devices=range({count}())"]
         words += [f"enabled={word}" for word in kept]
         fix.arguments(node, ", ".join([*words, f"device_type={device_type}"]))
+
+
+def _asks_itself(ctx: Context) -> bool:
+    """Does the project's oldest torch take the accelerator where no device type is given?"""
+    from uncuda.rules.knowledge import floor
+
+    return ctx.options.torch_floor >= floor("fork_rng takes the accelerator by itself")
 
 
 def _names_cuda(node: cst.BaseExpression) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import libcst as cst
 
 from uncuda.context import Context
-from uncuda.findings import Outcome, Target, TorchVersion
+from uncuda.findings import Outcome, Target
 from uncuda.fixes.arguments import change_arguments
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.flow import argument
@@ -30,7 +30,6 @@ from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
 _OLD = frozenset({"torch.cuda.amp.GradScaler"})
 _GENERAL = frozenset({"torch.amp.GradScaler", "torch.GradScaler"})
 _SHARDED = "torch.distributed.fsdp.sharded_grad_scaler.ShardedGradScaler"
-_GENERAL_FLOOR: TorchVersion = (2, 3)
 """The first torch with torch.amp.GradScaler."""
 _OLD_PARAMETERS = ("init_scale", "growth_factor", "backoff_factor", "growth_interval", "enabled")
 # A class that is only named is there in every build.
@@ -293,7 +292,7 @@ class CudaGradScaler(Rule):
 
     def _class(self, fix: FixBuilder, node: cst.BaseExpression) -> None:
         be_certain(fix, node)
-        fix.needs(_GENERAL_FLOOR)
+        fix.needs("torch.amp.GradScaler")
         fix.replace(node, fix.name("torch.amp.GradScaler"))
 
     def _old(self, fix: FixBuilder, node: cst.Call) -> None:
@@ -301,7 +300,7 @@ class CudaGradScaler(Rule):
         be_certain(fix, node.func)
         if given is None or not set(given) <= set(_OLD_PARAMETERS):
             raise CannotFix("not the arguments of torch.cuda.amp.GradScaler")
-        fix.needs(_GENERAL_FLOOR)
+        fix.needs("torch.amp.GradScaler")
         fix.replace(node.func, fix.name("torch.amp.GradScaler"))
         self._write(fix, node, given.get("enabled"), None, by_keyword=False)
 

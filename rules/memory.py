@@ -703,8 +703,8 @@ class PinMemory(Rule):
             return
 
         def change(fix: FixBuilder) -> None:
-            if fix.has((2, 7)):
-                fix.needs((2, 7))
+            if fix.has("DataLoader pins for the accelerator by itself"):
+                fix.needs("DataLoader pins for the accelerator by itself")
                 fix.arguments(node, without(fix, node, arg))
             else:
                 fix.replace(arg.value, fix.device_type())

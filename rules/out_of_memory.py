@@ -68,5 +68,5 @@ class CudaOutOfMemoryError(Rule):
         )
 
     def _fix(self, fix: FixBuilder, node: cst.Attribute | cst.Name) -> None:
-        fix.needs((2, 4))
+        fix.needs("torch.OutOfMemoryError")
         fix.replace(node, f"{fix.name('torch')}.OutOfMemoryError")

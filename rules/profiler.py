@@ -9,7 +9,6 @@ import libcst as cst
 
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
-from uncuda.fixes.styles import ACCELERATOR_FLOOR
 from uncuda.flow import argument, device_text, string_value
 from uncuda.rules._calls import is_read, last_word
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
@@ -208,7 +207,7 @@ class CudaProfiler(Rule):
                 raise CannotFix("a flag from elsewhere")
             # On XPU the old profiler asserts that it was built on kineto, where the CUDA flag only warned.
             fix.unsafe()
-            fix.needs(ACCELERATOR_FLOOR)
+            fix.needs("torch.accelerator")
             here = fix.spelling()
             current = f"{here.torch}.accelerator.current_accelerator().type"
             assert arg.keyword is not None
@@ -235,7 +234,7 @@ class CudaProfiler(Rule):
         value = given.value
 
         def rename(fix: FixBuilder) -> None:
-            fix.needs((2, 4))
+            fix.needs("profiler columns of any device")
             fix.replace(value, fix.code(value).replace("cuda", "device"))
 
         self._report(
@@ -257,7 +256,7 @@ class CudaProfiler(Rule):
         kinds = {last_word(e.value) for e in whole.elements}
         if kinds != {"CPU", "CUDA"}:
             raise CannotFix("other activities too, or none but CUDA")
-        fix.needs((1, 12))
+        fix.needs("torch.profiler.supported_activities")
         known = ctx.local_name("torch.profiler")
         everything = f"{known or fix.name('torch.profiler')}.supported_activities()"
         call = ctx.ancestors[-4] if len(ctx.ancestors) > 3 else None

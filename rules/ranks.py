@@ -7,7 +7,6 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.fixes.builder import FixBuilder
 from uncuda.fixes.statements import caught, is_guarded
-from uncuda.fixes.styles import ACCELERATOR_FLOOR
 from uncuda.rules.base import Applicability, Bad, Good, Rule
 
 _DIVISIONS = (cst.Modulo, cst.FloorDivide, cst.Divide)
@@ -100,7 +99,7 @@ class RankModuloDevices(Rule):
         )
 
     def _fix(self, fix: FixBuilder, count: cst.Call) -> None:
-        fix.needs(ACCELERATOR_FLOOR)
+        fix.needs("torch.accelerator")
         if caught(fix.ctx, count) & _HANDLERS:
             fix.unsafe()
         fix.replace(count, f"max({fix.name('torch')}.accelerator.device_count(), 1)")

@@ -88,7 +88,7 @@ def _literal(node: cst.BaseExpression, ctx: Context) -> Value | None:
 def _accelerator(fix: FixBuilder, node: cst.BaseExpression, value: Value) -> str:
     """The accelerator for a CUDA literal, of the same kind (text stays text) and with its index, where one is
     known to be there."""
-    fix.needs((2, 6))
+    fix.needs("torch.accelerator")
     current = f"{fix.name('torch')}.accelerator.current_accelerator()"
     index = _index(fix, node, value)
     if value.kind is Kind.TEXT:
@@ -429,7 +429,7 @@ class CudaOrCpu(Rule):
                 last = last.orelse
         if outer is not None and asks_only and side is node.body and device_text(last) is not None:
             index = _index(fix, side, value)
-            fix.needs((2, 6))
+            fix.needs("torch.accelerator")
             here = fix.spelling()
             fix.replace(outer, here.bound(index or "", False))
             return

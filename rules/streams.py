@@ -10,7 +10,6 @@ from uncuda.bindings import Binding
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.fixes.statements import caught, device_module, guard_call, is_discarded, is_guarded
-from uncuda.fixes.styles import ACCELERATOR_FLOOR
 from uncuda.flow import argument
 from uncuda.rules._calls import cuda_function, index_argument, is_read, last_word, literal_device
 from uncuda.rules.base import Applicability, Bad, Good, Rule
@@ -314,13 +313,13 @@ class CudaStream(Rule):
             and call.func is method
             and not call.args
             and is_discarded(ctx, call)
-            and fix.has(ACCELERATOR_FLOOR)
+            and fix.has("torch.accelerator")
         ):
             return False
         given = argument(node, "device", 0)
         if len(node.args) > 1 or (node.args and given is None):
             raise CannotFix("not the arguments of torch.cuda.current_stream")
-        fix.needs(ACCELERATOR_FLOOR)
+        fix.needs("torch.accelerator")
         where = index_argument(fix, given.value) if given is not None else ""
         name = fix.name("torch.accelerator.current_stream")
         guard_call(fix, call, f"{name}({where}).{method.attr.value}()")

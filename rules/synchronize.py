@@ -9,7 +9,6 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.fixes.statements import guard_rename, keeps_raising
-from uncuda.fixes.styles import ACCELERATOR_FLOOR
 from uncuda.flow import argument
 from uncuda.rules._calls import cuda_function, index_argument, is_read, literal_device
 from uncuda.rules.base import Bad, Good, Rule
@@ -154,13 +153,13 @@ class CudaSynchronize(Rule):
         )
 
     def _rename(self, fix: FixBuilder, node: cst.BaseExpression) -> None:
-        fix.needs(ACCELERATOR_FLOOR)
+        fix.needs("torch.accelerator")
         fix.replace(node, fix.name("torch.accelerator.synchronize"))
 
     def _fix(self, fix: FixBuilder, node: cst.Call, given: cst.Arg | None) -> None:
         if len(node.args) > 1 or (node.args and given is None):
             raise CannotFix("not the arguments of torch.cuda.synchronize")
-        fix.needs(ACCELERATOR_FLOOR)
+        fix.needs("torch.accelerator")
         arguments: str | None = None
         if given is not None:
             where = index_argument(fix, given.value)

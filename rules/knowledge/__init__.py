@@ -13,6 +13,7 @@ from uncuda.rules.knowledge.around import (
     other_project,
     required,
 )
+from uncuda.rules.knowledge.floors import floor, floors
 from uncuda.rules.knowledge.packages import (
     Package,
     Support,
@@ -37,6 +38,8 @@ __all__ = [
     "around_facts",
     "canonical",
     "distribution",
+    "floor",
+    "floors",
     "frameworks",
     "is_conda_library",
     "is_cuda_image",

@@ -22,7 +22,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from uncuda.findings import TorchVersion
 from uncuda.rules.knowledge.apis import FILE, apis, lookup
+from uncuda.rules.knowledge.floors import floors
 from uncuda.rules.knowledge.make_results import refresh_results
 from uncuda.rules.knowledge.measure import measure
 from uncuda.rules.knowledge.wheels import Release
@@ -169,6 +171,20 @@ def with_history(content: Mapping[str, Any], paths: Sequence[Path]) -> dict[str,
     return {**content, "apis": rows}
 
 
+def moved_floors(releases: Sequence[Release]) -> Iterator[str]:
+    """Names of torch among the floors that came with another release than the table says. One that the oldest has may
+    be older still."""
+    oldest = releases[0].version
+    for name, listed in filter(lambda row: is_name(row[0]), floors().items()):
+        found = next((release.version for release in releases if release.find(name) is not None), None)
+        if found != listed and not (found == oldest and listed < oldest):
+            yield f"floor of {name}: {_dotted(listed)} -> {'in none' if found is None else _dotted(found)}"
+
+
+def _dotted(version: TorchVersion) -> str:
+    return f"{version[0]}.{version[1]}"
+
+
 def late_replacements(releases: Sequence[Release]) -> Iterator[str]:
     """Entries whose replacement, or its guard, names what the floor they are listed with doesn't have yet."""
     oldest = releases[0].version
@@ -176,7 +192,7 @@ def late_replacements(releases: Sequence[Release]) -> Iterator[str]:
         for name in re.findall(r"torch(?:\.[A-Za-z_]\w*)+", f"{api.replacement or ''} {api.guard or ''}"):
             first = next((release.version for release in releases if release.find(name) is not None), oldest)
             if first > max(api.min_torch or oldest, oldest):
-                yield f"{api.symbol}: {name} is new in torch {first[0]}.{first[1]}"
+                yield f"{api.symbol}: {name} is new in torch {_dotted(first)}"
 
 
 def _read_wheels(paths: Sequence[Path], *, write: bool) -> int:
@@ -190,7 +206,8 @@ def _read_wheels(paths: Sequence[Path], *, write: bool) -> int:
             if row.get(key) != before.get(key):
                 changed += 1
                 print(f"{symbol}: {key} {before.get(key)} -> {row.get(key)}")
-    for text in late_replacements(_torches(paths)):
+    torches = _torches(paths)
+    for text in (*moved_floors(torches), *late_replacements(torches)) if len(torches) > 1 else ():
         changed += 1
         print(text)
     print(f"{len(paths)} releases read, {changed} changes")

@@ -97,6 +97,7 @@ class Release:
                 ((last, "__init__.py"), True),
                 ((f"{last}.py",), False),
                 ((last, "__init__.pyi"), True),
+                ((f"{last}.pyi",), False),
             ):
                 file = self.root.joinpath(*above, *parts)
                 if file.is_file():
@@ -120,7 +121,7 @@ class Release:
             found = self._find(".".join([source, *rest]), depth - 1)
             if found is not None and self._is_public(source, first):
                 return found
-        return None
+        return Found(None) if not rest[1:] and first in module.answered else None
 
     def _is_public(self, source: str, name: str) -> bool:
         module = self.module(source)
@@ -203,6 +204,17 @@ class Module:
         """Every text in it: names of what it loads when it is asked for are such."""
         nodes = ast.walk(self._tree)
         return {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+
+    @cached_property
+    def answered(self) -> set[str]:
+        """The names that its `__getattr__` answers to: keys of the tables that it looks into."""
+        asked = self.bound.get("__getattr__")
+        if not isinstance(asked, _FUNCTIONS):
+            return set()
+        named = [self.bound.get(n.id) for n in ast.walk(asked) if isinstance(n, ast.Name)]
+        tables = [n.value for n in named if isinstance(n, (ast.Assign, ast.AnnAssign))]
+        keys = [key for table in tables if isinstance(table, ast.Dict) for key in table.keys]
+        return {k.value for k in keys if isinstance(k, ast.Constant) and isinstance(k.value, str)}
 
     def _read(self, body: list[ast.stmt]) -> None:
         self._swapped: list[str] = getattr(self, "_swapped", [])
