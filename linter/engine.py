@@ -24,6 +24,7 @@ from uncuda.fixes.builder import (
     Replace,
     ReplaceArguments,
 )
+from uncuda.fixes.helper import with_helper
 from uncuda.fixes.imports import drop_unused
 from uncuda.guards import Surroundings
 from uncuda.index import ClassFacts, class_facts, from_ast, from_cst, last_part
@@ -117,7 +118,7 @@ def fix_text(
         chosen = choose(f for f in findings if _may_apply(f.fix, unsafe))
         if not chosen:
             break
-        fixed = apply(text, (e for f in chosen if f.fix for e in f.fix.edits))
+        fixed = apply(text, with_helper(text, (e for f in chosen if f.fix for e in f.fix.edits)))
         if fixed == text:
             break
         problem = _cannot_parse(fixed)

@@ -11,6 +11,8 @@ from uncuda.engine import Options, fix_text
 
 LONG = 'torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")'
 SHORT = "torch.accelerator.current_accelerator()"
+HELPER = f"def _get_device():\n    return {LONG}\n\n"
+"""What stands above the first of several functions that want a device."""
 CODES = frozenset({"UC101", "UC102", "UC103", "UC104", "UC105", "UC106", "UC107"})
 
 
@@ -27,7 +29,8 @@ def fixed(before: str, *, unsafe: bool = True) -> str:
 
 
 def check(before: str, after: str, *, unsafe: bool = True) -> None:
-    want = textwrap.dedent(after).lstrip("\n").replace("LONG", LONG).replace("SHORT", SHORT)
+    want = textwrap.dedent(after).lstrip("\n").replace("HELPER\n", HELPER)
+    want = want.replace("LONG", LONG).replace("SHORT", SHORT)
     assert fixed(before, unsafe=unsafe) == want
 
 
@@ -110,8 +113,11 @@ def test_bound_outside_of_loops_with_and_try() -> None:
         """
         import torch
 
+
+        HELPER
+
         def f(nets, loader, flag):
-            device = LONG
+            device = _get_device()
             # The nets, one by one.
             for net in nets:
                 if flag:
@@ -124,7 +130,7 @@ def test_bound_outside_of_loops_with_and_try() -> None:
             return y
 
         def g(x):
-            device = LONG
+            device = _get_device()
             with torch.no_grad():
                 x = x.to(device)
             return x
@@ -242,12 +248,15 @@ def test_inner_functions_alone_bind_their_own() -> None:
         """
         import torch
 
+
+        HELPER
+
         def f():
             def g(z):
-                device = LONG
+                device = _get_device()
                 return z.to(device)
             def h(z):
-                device = LONG
+                device = _get_device()
                 return z.to(device)
             return g, h
         """,
@@ -276,10 +285,13 @@ def test_a_class_that_moves_in_init_and_elsewhere_keeps_the_device() -> None:
         """
         import torch
 
+
+        HELPER
+
         class Reader(object):
             def __init__(self, path):
                 \"\"\"Reads.\"\"\"
-                self.device = LONG
+                self.device = _get_device()
                 # What was trained.
                 self.model = torch.load(path).to(self.device)
 
@@ -289,7 +301,7 @@ def test_a_class_that_moves_in_init_and_elsewhere_keeps_the_device() -> None:
 
             @staticmethod
             def other(x):
-                device = LONG
+                device = _get_device()
                 return x.to(device)
         """,
     )
@@ -342,7 +354,7 @@ def test_a_base_class_may_know_the_name(base: str) -> None:
         """
     )
     assert "self.device" not in after
-    assert after.count(f"device = {LONG}") == 2
+    assert after.count("device = _get_device()") == 2
 
 
 def test_a_device_in_scope_is_used() -> None:
@@ -423,11 +435,14 @@ def test_functions_before_it_bind_their_own() -> None:
         """
         import torch
 
+
+        HELPER
+
         def f(x):
-            device = LONG
+            device = _get_device()
             return x.to(device)
 
-        device = LONG
+        device = _get_device()
         net = torch.nn.Linear(2, 2).to(device)
         """,
     )
@@ -470,15 +485,18 @@ def test_comments_that_are_code_or_for_tools_stay_with_their_neighbours() -> Non
         """
         import torch
 
+
+        HELPER
+
         def f(x):
             y = x + 1
             # y = x + 2
-            device = LONG
+            device = _get_device()
             y = y.to(device)
             return y
 
         # %% next cell
-        device = LONG
+        device = _get_device()
         z = torch.ones(1).to(device)
         """,
     )
@@ -489,3 +507,44 @@ def test_no_room_for_a_statement() -> None:
         "import torch\n\n\nclass A:\n    x = torch.ones(1).cuda()\n\n    def f(self): return self.x.cuda()\n"
     )
     assert after.count(f".to({LONG})") == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "helper"),
+    [
+        # A script names it openly, and a file with annotations annotates it.
+        (
+            "import torch\n\n\ndef f(x) -> None:\n    x.cuda()\n\n\ndef g(x):\n    x.cuda()\n\n\nif __name__ == '__main__':\n    f(1)\n",
+            f"def get_device() -> torch.device:\n    return {LONG}\n\n\ndef f(x)",
+        ),
+        # The name is another's, and lines end as they do elsewhere.
+        (
+            "import torch as th\r\nfrom a import _get_device\r\n\r\n# Moves.\r\n@once\r\ndef f(x):\r\n\tx.cuda()\r\n\r\ndef g(x):\r\n\tx.cuda()\r\n",
+            f"_get_device\r\n\r\n\r\ndef _pick_device():\r\n\treturn {LONG.replace('torch', 'th')}\r\n\r\n\r\n# Moves.\r\n@once\r\ndef f(x)",
+        ),
+        # The import comes with the fix.
+        (
+            "def f(x, y):\n    x.cuda(), y.cuda()\n\n\ndef g(x):\n    x.cuda()\n",
+            f"import torch\n\n\ndef _get_device():\n    return {LONG}\n\n\ndef f(x, y)",
+        ),
+    ],
+)
+def test_a_function_for_several(text: str, helper: str) -> None:
+    options = Options(codes=CODES)
+    after = fix_text(text, options, unsafe=True).text
+    assert helper in after
+    assert after.count("current_accelerator") == 1
+    assert fix_text(after, options, unsafe=True).text == after
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def f(x):\n    import torch\n    return torch.ones(1).cuda()\n\ndef g(x):\n    import torch\n    return torch.ones(1).cuda()\n",
+        "try:\n    import torch\nexcept ImportError:\n    torch = None\n\ndef f(x: torch.Tensor):\n    x.cuda()\n\ndef g(x: torch.Tensor):\n    x.cuda()\n",
+        "import torch\n\n\ndef f(x):\n    return x.cuda()\n",
+    ],
+)
+def test_no_function_for_one_or_where_torch_may_be_missing(text: str) -> None:
+    after = fix_text(text, Options(codes=CODES), unsafe=True).text
+    assert "_get_device" not in after

@@ -2249,12 +2249,16 @@ from torch.nn import DataParallel
 x = torch.ones(2)
 
 
+def _get_device():
+    return <device>
+
+
 def moved(i: int, d: torch.device):
-    device = <device>
+    device = _get_device()
     return x.to(torch.device(device.type, i)), x.to(d, non_blocking=True), x.to(device), x.to(device).double().float()
 
 
-device = <device>
+device = _get_device()
 model = DataParallel(torch.nn.Linear(2, 2)).to(device)
 xs = list(map(lambda t: t.to(device), [x, x]))
 ys = list(map(lambda x: x.to(device), [x, x]))

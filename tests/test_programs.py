@@ -184,7 +184,7 @@ PROGRAMS = (
             "    ended = torch.tensor([False] * len(prompts), device=device)\n",
         ),
         "1 [[3, 4, 5,",
-        2,
+        1,
     ),
     Program(
         "flags",
