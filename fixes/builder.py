@@ -269,7 +269,9 @@ def _needs_parentheses(parent: cst.CSTNode, node: cst.CSTNode, text: str) -> boo
     if isinstance(parent, cst.IfExp):
         return isinstance(kind, (ast.IfExp, ast.Lambda))
     if isinstance(parent, cst.BooleanOperation):
-        return not isinstance(kind, (ast.Compare, ast.BinOp))
+        same = ast.And if isinstance(parent.operator, cst.And) else ast.Or
+        joined = isinstance(kind, ast.BoolOp) and isinstance(kind.op, same)
+        return not joined and not isinstance(kind, (ast.Compare, ast.BinOp))
     if isinstance(parent, cst.UnaryOperation) and isinstance(parent.operator, cst.Not):
         return not isinstance(kind, (ast.Compare, ast.BinOp))
     return not isinstance(parent, _OPEN_PARENTS)

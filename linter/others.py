@@ -89,7 +89,8 @@ def handles_others(node: cst.CSTNode, ctx: Context) -> bool:
             top = above
             continue
         if isinstance(above, (cst.If, cst.IfExp)) and below is above.test:
-            if any(names_others(item.test) for item in _chain(above, path[:depth])):
+            branches = [*_chain(above, path[:depth]), *_beside(above, path[:depth])]
+            if any(names_others(item.test) for item in branches):
                 return True
         break
     return names_others(top)

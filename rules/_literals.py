@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import libcst as cst
 
 from uncuda.context import Context
 from uncuda.flow import Kind, Value, argument, device_text
+from uncuda.walk import walk
 
 _DEVICE_NAME = re.compile(
     r"(?:^|_)dev(?:ice)?s?(?:_?(?:type|name|str|string|id|ids|arg|spec|map|backend|list))?\d*\Z", re.I
 )
+_EXPECTED = re.compile(r"expect|want|truth|answer", re.I)
 _CUDA_SIDE = re.compile(r"cuda|nvidia|rocm|hip(?![a-z])", re.I)
 
 
@@ -89,6 +91,78 @@ def at_import(ctx: Context) -> bool:
             case _:
                 pass
     return True
+
+
+def is_expected(ctx: Context, node: cst.CSTNode) -> bool:
+    """Is the device at hand an answer that is expected, alone or among others, rather than a place to put things: is it
+    compared in a test with something other than where a tensor is, or does its text stand beside it?"""
+    path: list[cst.CSTNode] = [*ctx.ancestors, node]
+    held = False
+    for above, below in zip(reversed(path[:-1]), reversed(path[1:]), strict=True):
+        match above:
+            case cst.Element() | cst.DictElement() | cst.ComparisonTarget():
+                pass
+            case cst.Tuple(elements=elements) | cst.List(elements=elements) | cst.Set(elements=elements):
+                held = True
+                if any(e is not below and cuda_text(e.value) is not None for e in elements):
+                    return True
+            case cst.Dict():
+                held = True
+            case cst.Comparison():
+                return is_tested(above, path)
+            case cst.Arg():
+                call = path[path.index(above) - 1]
+                if not isinstance(call, cst.Call) or not _asserts(call):
+                    return False
+                return not any(_is_place(arg.value) for arg in call.args)
+            case cst.Assign():
+                return held and any(_EXPECTED.search(_word(t.target)) for t in above.targets)
+            case _:
+                return False
+    return False
+
+
+def is_tested(comparison: cst.Comparison, path: Sequence[cst.CSTNode]) -> bool:
+    """Does a test assert what is compared here, which isn't where a tensor or module is? `path` leads to it. A `device`
+    that is compared with text is text."""
+    sides = [comparison.left, *(target.comparator for target in comparison.comparisons)]
+    asserted = any(isinstance(n, cst.Assert) or (isinstance(n, cst.Call) and _asserts(n)) for n in path)
+    texts = any(cuda_text(side) is not None for side in sides)
+    places = (
+        side for side in sides if not (texts and isinstance(side, cst.Attribute) and _word(side) == "device")
+    )
+    return asserted and not any(_is_place(side) for side in places)
+
+
+def asserts_cuda(ctx: Context) -> bool:
+    """Does a test at hand say that it gets the text of a CUDA device back?"""
+    if ctx.function is None:
+        return False
+    for node in walk(ctx.function.body):
+        told: cst.CSTNode | None = None
+        if isinstance(node, cst.Assert):
+            told = node.test
+        elif isinstance(node, cst.Call) and _asserts(node):
+            told = node
+        if told is not None and any(cuda_text(n) is not None for n in walk(told)):
+            return True
+    return False
+
+
+def _asserts(call: cst.Call) -> bool:
+    return _word(call.func).startswith("assert")
+
+
+def _is_place(node: cst.BaseExpression) -> bool:
+    """Is this the `device` of something: `x.device`, `next(model.parameters()).device`?"""
+    called = {id(n.func) for n in walk(node) if isinstance(n, cst.Call)}
+    return any(
+        isinstance(n, cst.Attribute) and n.attr.value == "device" and id(n) not in called for n in walk(node)
+    )
+
+
+def _word(node: cst.BaseExpression) -> str:
+    return node.attr.value if isinstance(node, cst.Attribute) else getattr(node, "value", "")
 
 
 def is_cuda_side(name: str) -> bool:

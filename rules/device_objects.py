@@ -6,9 +6,9 @@ import libcst as cst
 
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
-from uncuda.flow import argument, string_value
+from uncuda.flow import Kind, argument, string_value
 from uncuda.guards import Guard
-from uncuda.rules._literals import at_import, choices, cuda_object, cuda_text, in_cuda_class
+from uncuda.rules._literals import at_import, choices, cuda_object, cuda_text, in_cuda_class, is_expected
 from uncuda.rules._spellings import device_for, object_for, selected_object
 from uncuda.rules.base import Applicability, Bad, Good, Rule
 from uncuda.uses import uses
@@ -36,7 +36,9 @@ class CudaDeviceObject(Rule):
     fix_safety = (
         "Safe in functions and scripts: with CUDA the same device, without it every use raised. Unsafe in a class body, and at "
         "the top of a module that doesn't use the device there: asking for the accelerator while a module is imported can keep "
-        "worker processes from being forked later. Unsafe too under a condition that asks for CUDA."
+        "worker processes from being forked later. Unsafe too under a condition that asks for CUDA, and beside a device of "
+        "another kind in a list: without an accelerator, the same device stands there twice. Not offered for what a test "
+        "expects as an answer."
     )
     sources = ("torch 2.13.0, executed", 'knowledge base: torch.device("cuda")')
     bad = (
@@ -57,6 +59,25 @@ class CudaDeviceObject(Rule):
             'if torch.accelerator.is_available() else torch.device("cpu")\n',
             run='torch.ones(1, device=f("0"))',
             id="index-of-unknown-kind",
+        ),
+        Bad(
+            "import torch\n\n\ndef test_pick():\n    assert pick('auto') == (torch.device('cuda:0'),)\n"
+            "    expected = {torch.device('cuda:1')}\n    assert set(pick(2)) == expected\n",
+            None,
+            count=2,
+            id="expected",
+        ),
+        Bad(
+            "import torch\n\n\ndef tried():\n    return [torch.device('cuda'), torch.device('cpu')]\n",
+            f"import torch\n\n\ndef tried():\n    device = {_DEVICE}\n    return [device, torch.device('cpu')]\n",
+            Applicability.UNSAFE,
+            id="one-of-several",
+        ),
+        Bad(
+            "import pytest\nimport torch\n\n\n@pytest.mark.parametrize('given, text', [(torch.device('cuda', 2), 'cuda:2')])\n"
+            "def test_name(given, text):\n    assert name_of(given) == text\n",
+            None,
+            id="beside-its-text",
         ),
         Bad(
             "import torch\n\n\ndef f(x, i):\n    return x.to(torch.device(type='cuda', index=i))\n",
@@ -133,6 +154,9 @@ class CudaDeviceObject(Rule):
         Good("import torch\n\ndevice = torch.device(name)\n"),
         Good("import torch\n\nwith torch.cuda.device(0):\n    pass\n", "told by the current-device rules"),
         Good("def device(name):\n    return name\n\n\ndevice('cuda')\n", "a function of one's own"),
+        Good("import torch\n\n\ndef test_pick():\n    assert pick('cpu') == torch.device('cpu')  # not cuda\n"),
+        Good("import torch\n\n\ndef tried():\n    return [torch.device('xpu'), torch.device('cpu')]  # no cuda\n"),
+        Good("import torch\n\n\ndef test_pick(text):\n    assert str(torch.device(text)) == 'cuda:1'\n"),
         Good("import tensorflow as tf\n\nwith tf.device('cuda'):\n    pass\n", "not torch"),
         Good('"""torch.device("cuda")"""\n# torch.device("cuda")\n', "prose"),
         Good("import torch\n\ntorch.set_default_device(device)\n"),
@@ -206,6 +230,8 @@ def _stands_alone(ctx: Context) -> bool:
 
 def _fix(fix: FixBuilder, node: cst.Call) -> None:
     ctx = fix.ctx
+    if is_expected(ctx, node):
+        raise CannotFix("it is an answer that is expected, not a place")
     judge(fix, ctx)
     if _stands_alone(ctx):
         fix.replace(node, selected_object(fix, node))
@@ -221,10 +247,22 @@ def _fix_default(fix: FixBuilder, literal: cst.BaseExpression) -> None:
 def judge(fix: FixBuilder, ctx: Context) -> None:
     """Lowers a fix that asks for the accelerator where that is new: while a module is imported, or under a
     condition that asks for CUDA."""
-    if is_conditional(fix):
+    if is_conditional(fix) or _is_one_of_several(ctx):
         fix.unsafe()
     if at_import(ctx) and not used_at_import(ctx):
         fix.unsafe()
+
+
+def _is_one_of_several(ctx: Context) -> bool:
+    """Is the device an element beside others of another kind, as in a list of the devices to try?"""
+    match ctx.ancestors[-2:]:
+        case [cst.Tuple() | cst.List() | cst.Set() as held, cst.Element()]:
+            return any(
+                ctx.value(e.value).kind in (Kind.DEVICE, Kind.TEXT) and not ctx.value(e.value).is_cuda
+                for e in held.elements
+            )
+        case _:
+            return False
 
 
 def is_conditional(fix: FixBuilder) -> bool:

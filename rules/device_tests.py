@@ -15,7 +15,7 @@ from uncuda.guards import leaves
 from uncuda.others import handles_others, names_others
 from uncuda.portable import mentions_cuda
 from uncuda.rules._calls import last_word
-from uncuda.rules._literals import cuda_object, cuda_text, in_cuda_class, names_device
+from uncuda.rules._literals import cuda_object, cuda_text, in_cuda_class, is_tested, names_device
 from uncuda.rules._spellings import object_for
 from uncuda.rules.base import Applicability, Bad, Good, Rule
 from uncuda.walk import walk
@@ -89,7 +89,7 @@ class CudaDeviceComparison(Rule):
             "import torch\n\n\ndef f(device, y, args):\n"
             '    return y and "cuda" in str(device) or str(args.device).startswith("cuda")\n',
             "import torch\n\n\ndef f(device, y, args):\n"
-            f"    return y and ({_AVAILABLE} and {_TYPE} in str(device)) or "
+            f"    return y and {_AVAILABLE} and {_TYPE} in str(device) or "
             f"({_AVAILABLE} and str(args.device).startswith({_TYPE}))\n",
             Applicability.UNSAFE,
             count=2,
@@ -182,8 +182,32 @@ class CudaDeviceComparison(Rule):
             floor=(2, 2),
             id="any-torch",
         ),
+        Bad(
+            "import torch\n\n\ndef test_options(options):\n    assert options['device'] == 'cuda'\n"
+            "    assert options.device == 'cuda:0'\n",
+            None,
+            count=2,
+            id="asserted-text",
+        ),
+        Bad(
+            "import torch\n\n\ndef kind(device: torch.device):\n    if device.type == 'cuda':\n        return 'gpu'\n"
+            "    if device.type == 'mps':\n        return 'mps'\n    return 'host'\n",
+            None,
+            id="one-after-the-other",
+        ),
+        Bad(
+            "import torch\n\n\ndef f(name, device: str):\n    if 'cuda' in device and name:\n        return 1\n    return 0\n",
+            "import torch\n\n\ndef f(name, device: str):\n"
+            "    if torch.accelerator.is_available() and torch.accelerator.current_accelerator().type in device and name:\n"
+            "        return 1\n    return 0\n",
+            Applicability.UNSAFE,
+            id="one-of-two-conditions",
+        ),
     )
     good = (
+        Good("def test_options(options):\n    assert options['device'] == 'cpu'  # not cuda\n"),
+        Good("def kind(device):\n    if device.type == 'cpu':\n        return 'host'\n    return 'cuda' in SETTINGS\n", "settings"),
+        Good("def f(name, device):\n    return 'cpu' in device and name  # not cuda\n"),
         Good("x = device.type == 'cpu'\n"),
         Good("x = device.type not in ('cpu', 'meta')\n", "portable already"),
         Good("x = layer.type == 'cudnn'\n", "not a device"),
@@ -288,6 +312,8 @@ class CudaDeviceComparison(Rule):
             _ask_type(fix, node, fix.code(kind[0]) + kind[1], negated)
             return
         fix.needs("torch.accelerator")
+        if isinstance(node, cst.Comparison) and is_tested(node, ctx.ancestors):
+            raise CannotFix("a test asks for that very text")
         if _asks_for_none(node, ctx):
             raise CannotFix("the condition asks for a machine without it")
         if "torch" not in ctx.index.text:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import libcst as cst
 
 from uncuda.context import Context
-from uncuda.fixes.builder import FixBuilder
+from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.flow import argument
 from uncuda.rules._indexes import is_current
-from uncuda.rules._literals import choices, cuda_text, in_cuda_class
+from uncuda.rules._literals import asserts_cuda, choices, cuda_text, in_cuda_class
 from uncuda.rules._spellings import device_for, text_for
 from uncuda.rules.base import Applicability, Bad, Good, Rule
 
@@ -115,8 +115,15 @@ class CudaDeviceArgument(Rule):
             id="other-call",
         ),
         Bad('import torch\n\nx = torch.zeros(2, device="cuda")\n', None, floor=(2, 5), id="floor"),
+        Bad(
+            "import torch\n\n\ndef test_options():\n    options = make(device='cuda')\n"
+            "    assert options['device'] == 'cuda'\n",
+            None,
+            id="asked-back",
+        ),
     )
     good = (
+        Good("def test_options():\n    assert make(device='cpu')['device'] == 'cpu'  # not cuda\n"),
         Good('import torch\n\nx = torch.zeros(2, device="cpu")\n'),
         Good('import torch\n\nx = torch.zeros(2, device=device)\n'),
         Good('import torch\n\nx = torch.zeros(2, device=0)\n', "an index is portable already"),
@@ -166,6 +173,8 @@ def _fix(fix: FixBuilder, literal: cst.BaseExpression, known: bool) -> None:
         fix.replace(literal, fix.device())
     elif known:
         fix.replace(literal, device_for(fix, literal))
+    elif asserts_cuda(fix.ctx):
+        raise CannotFix("a test asks for that very text back")
     else:
         fix.unsafe()
         fix.replace(literal, text_for(fix, literal))
