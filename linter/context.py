@@ -325,8 +325,9 @@ class Context:
             return False
         known = self._replaced.get(symbol)
         if known is None:
-            put = re.search(rf"\b{re.escape(symbol[len('torch.') :])}\s*=(?!=)", self.index.text)
-            known = self._replaced[symbol] = put is not None
+            put = re.finditer(rf"{re.escape(symbol.removeprefix('torch.'))}\s*=(?!=)", self.index.text)
+            known = any(_is_border(self.index.text, found.start()) for found in put)
+            self._replaced[symbol] = known
         return known
 
     # -- what fixes ask ------------------------------------------------------------------------------------
@@ -470,6 +471,12 @@ class Context:
         if name not in self._bound:
             self._bound[name] = self.flow.bindings(name)
         return self._bound[name]
+
+
+def _is_border(text: str, at: int) -> bool:
+    """May a word begin at a place of a text?"""
+    before = text[at - 1 : at]
+    return not (before.isalnum() or before == "_")
 
 
 _LOADS_TORCH = re.compile(

@@ -108,10 +108,12 @@ class FileIndex:
     """The project's other modules; None where nothing but the file counts."""
     _found: dict[re.Pattern[str], bool] = field(default_factory=dict, repr=False, compare=False)
 
-    def has(self, pattern: re.Pattern[str]) -> bool:
-        """Is `pattern` found in the text? Looked for once."""
+    def has(self, pattern: re.Pattern[str], *words: str) -> bool:
+        """Is `pattern` found in the text? Looked for once. `words`: whatever it finds has one of them in it, for which a
+        text is searched a hundred times as fast as for a pattern that begins with a border."""
         if pattern not in self._found:
-            self._found[pattern] = pattern.search(self.text) is not None
+            likely = not words or any(word in self.text for word in words)
+            self._found[pattern] = likely and pattern.search(self.text) is not None
         return self._found[pattern]
 
     def changes(self, name: str) -> bool:

@@ -12,7 +12,7 @@ from uncuda.flow import string_value
 from uncuda.portable import NAMES_GPU, mentions_cuda, uses_own_module
 from uncuda.rules._calls import cuda_function, is_read, is_shown
 from uncuda.rules.base import Applicability, Bad, Good, Rule
-from uncuda.rules.selection import BUILDS, says_cuda
+from uncuda.rules.selection import builds, says_cuda
 from uncuda.walk import walk
 
 _NAMES = frozenset({"device_count"})
@@ -205,7 +205,7 @@ class CudaDeviceCount(Rule):
 
     def _fix(self, fix: FixBuilder, node: cst.BaseExpression, name: cst.BaseExpression, ctx: Context) -> None:
         fix.needs("torch.accelerator")
-        if ctx.index.has(BUILDS):
+        if builds(ctx):
             raise CannotFix("the count may decide over what is built with nvcc")
         if is_shown(ctx):
             if says_cuda(ctx):
@@ -214,7 +214,7 @@ class CudaDeviceCount(Rule):
             if ctx.index.has(NAMES_GPU) and _is_for_gpus(ctx):
                 raise CannotFix('to what takes the count, a "GPU" isn\'t every accelerator')
             _look_behind(fix, node, ctx)
-            if ctx.index.has(_USES_DATA_PARALLEL):
+            if ctx.index.has(_USES_DATA_PARALLEL, "DataParallel", "data_parallel"):
                 fix.unsafe()
         fix.replace(name, fix.name("torch.accelerator.device_count"))
 

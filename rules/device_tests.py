@@ -34,11 +34,11 @@ _UNSAFE = (
     "to CUDA, and not where CUDA kernels (Triton, extensions) are at work. With CUDA, and without any accelerator, the "
     "answer stays the same."
 )
-_KERNELS = re.compile(
-    r"^[ \t]*(?:import|from)[ \t]+(?:triton|tilelang|cupy|pycuda|cuda|numba|\w*(?:_cuda|_kernels?|_ext)\b)"
-    r"|\bload_inline\b|\bcpp_extension\b|\btorch\.ops\.",
+_IMPORTS_KERNELS = re.compile(
+    r"^[ \t]*(?:import|from)[ \t]+(?:triton|tilelang|cupy|pycuda|cuda|numba|\w*(?:_cuda|_kernels?|_ext)\b)",
     re.M,
 )
+_LOADS_KERNELS = re.compile(r"\bload_inline\b|\bcpp_extension\b|\btorch\.ops\.")
 
 
 class CudaDeviceComparison(Rule):
@@ -567,7 +567,7 @@ def refuse_kernels(node: cst.CSTNode, ctx: Context) -> None:
             _refuse_kernel_file(ctx)
             return
         elif isinstance(above, (cst.BaseSmallStatement, cst.BaseCompoundStatement)):
-            if ctx.index.has(_KERNELS):
+            if _has_kernels(ctx):
                 raise CannotFix("the file brings CUDA kernels")
             return
 
@@ -625,10 +625,18 @@ def _raises(suite: cst.BaseSuite) -> bool:
     return any(isinstance(n, cst.Raise) for n in walk(suite))
 
 
+def _has_kernels(ctx: Context) -> bool:
+    """Does the file bring CUDA kernels?"""
+    index = ctx.index
+    return index.has(_IMPORTS_KERNELS) or index.has(
+        _LOADS_KERNELS, "load_inline", "cpp_extension", "torch.ops."
+    )
+
+
 def _refuse_kernel_file(ctx: Context) -> None:
     """A requirement ("must be on CUDA") is right where the function goes on to run CUDA-only code."""
     function = ctx.function
-    if ctx.index.has(_KERNELS) or (function is not None and _goes_on_with_cuda(function, ctx)):
+    if _has_kernels(ctx) or (function is not None and _goes_on_with_cuda(function, ctx)):
         raise CannotFix("the function runs CUDA-only code")
 
 

@@ -26,10 +26,9 @@ _THERE = frozenset(
     f"torch.{home}.{asks}" for home in ("cuda", "accelerator") for asks in ("is_available", "device_count")
 )
 _ABOUT_CUDA = re.compile(r"cuda|nvidia", re.I)
-BUILDS = re.compile(
+_BUILDS = re.compile(
     r"\bcpp_extension\b|\bnvcc\b|^[ \t]*(?:import|from)[ \t]+(?:setuptools|distutils)\b", re.M
 )
-"""A file that builds extensions."""
 _FACT = re.compile(r"cuda_?(?:is_)?(?:un)?avail", re.I)
 _ROCM = re.compile(r"(?<![a-z])(?:hip|rocm)", re.I)
 _WISH = re.compile(r"(?:no|not|use|with|without|disable|enable|force|allow|want)?_?cuda\Z", re.I)
@@ -100,11 +99,18 @@ def _in_braces(index: str) -> str:
     return index if index.isdigit() else f"{{{index}}}"
 
 
+def builds(ctx: Context) -> bool:
+    """Does the file build extensions?"""
+    return ctx.index.has(_BUILDS, "cpp_extension", "nvcc", "setuptools", "distutils")
+
+
 def _doubt_float64(fix: FixBuilder) -> None:
     """A file that works with float64 runs on a Mac's CPU, and not on its MPS: unless nobody asks for that, a fix that
     selects it wants a second look."""
     targets = fix.ctx.options.targets
-    if (targets is None or Target.MPS in targets) and fix.ctx.index.has(_FLOAT64):
+    if (targets is None or Target.MPS in targets) and fix.ctx.index.has(
+        _FLOAT64, "float64", "DoubleTensor", ".double"
+    ):
         fix.unsafe()
 
 
@@ -951,7 +957,7 @@ class CudaAvailable(Rule):
         )
 
     def _fix(self, fix: FixBuilder, node: cst.Call, ctx: Context, shown: bool) -> None:
-        if ctx.index.has(BUILDS):
+        if builds(ctx):
             raise CannotFix("the answer may decide over what is built with nvcc")
         new = fix.is_available()
         if shown:
