@@ -15,6 +15,7 @@ _DEVICE_NAME = re.compile(
     r"(?:^|_)dev(?:ice)?s?(?:_?(?:type|name|str|string|id|ids|arg|spec|map|backend|list))?\d*\Z", re.I
 )
 _EXPECTED = re.compile(r"expect|want|truth|answer", re.I)
+_ASKS_CUDA = re.compile(r"(?:^|_)(?:is|has|have|on)_(?:\w+_)?cuda|cuda_?(?:is_)?avail", re.I)
 _CUDA_SIDE = re.compile(r"cuda|nvidia|rocm|hip(?![a-z])", re.I)
 
 
@@ -168,6 +169,12 @@ def _word(node: cst.BaseExpression) -> str:
 def is_cuda_side(name: str) -> bool:
     """Does the name of a class or function say that it is the CUDA (or ROCm) side of something?"""
     return bool(_CUDA_SIDE.search(name))
+
+
+def answers_about_cuda(ctx: Context) -> bool:
+    """Is this inside a function whose name asks about CUDA, as `is_cuda_available` and `has_cuda` do? Who calls it
+    wants to know that, and no more."""
+    return any(isinstance(n, cst.FunctionDef) and _ASKS_CUDA.search(n.name.value) for n in ctx.ancestors)
 
 
 def in_cuda_class(ctx: Context) -> bool:

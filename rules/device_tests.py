@@ -15,7 +15,14 @@ from uncuda.guards import leaves
 from uncuda.others import handles_others, names_others
 from uncuda.portable import mentions_cuda
 from uncuda.rules._calls import last_word
-from uncuda.rules._literals import cuda_object, cuda_text, in_cuda_class, is_tested, names_device
+from uncuda.rules._literals import (
+    answers_about_cuda,
+    cuda_object,
+    cuda_text,
+    in_cuda_class,
+    is_tested,
+    names_device,
+)
 from uncuda.rules._spellings import object_for
 from uncuda.rules.base import Applicability, Bad, Good, Rule
 from uncuda.walk import walk
@@ -203,8 +210,14 @@ class CudaDeviceComparison(Rule):
             Applicability.UNSAFE,
             id="one-of-two-conditions",
         ),
+        Bad(
+            "import torch\n\n\nclass Box:\n    @property\n    def is_cuda(self):\n        return self.x.device.type == 'cuda'\n",
+            None,
+            id="asked-by-name",
+        ),
     )
     good = (
+        Good("class Box:\n    def is_cpu(self):\n        return self.x.device.type == 'cpu'  # not cuda\n"),
         Good("def test_options(options):\n    assert options['device'] == 'cpu'  # not cuda\n"),
         Good("def kind(device):\n    if device.type == 'cpu':\n        return 'host'\n    return 'cuda' in SETTINGS\n", "settings"),
         Good("def f(name, device):\n    return 'cpu' in device and name  # not cuda\n"),
@@ -314,6 +327,8 @@ class CudaDeviceComparison(Rule):
         fix.needs("torch.accelerator")
         if isinstance(node, cst.Comparison) and is_tested(node, ctx.ancestors):
             raise CannotFix("a test asks for that very text")
+        if answers_about_cuda(ctx):
+            raise CannotFix("the function's name says that it is about CUDA")
         if _asks_for_none(node, ctx):
             raise CannotFix("the condition asks for a machine without it")
         if "torch" not in ctx.index.text:
@@ -708,6 +723,11 @@ class IsCuda(Rule):
             id="told",
         ),
         Bad(
+            "import torch\n\n\ndef is_torch_cuda_array(x):\n    return isinstance(x, torch.Tensor) and x.is_cuda\n",
+            None,
+            id="asked-by-name",
+        ),
+        Bad(
             "import torch\n\n\ndef is_new(x: torch.Tensor):\n    if not x.is_cuda:\n        return False\n"
             "    return torch.cuda.get_device_capability(x.device) > (8, 0)\n",
             None,
@@ -726,6 +746,7 @@ class IsCuda(Rule):
         Good("import torch\n\n\ndef f(x):\n    return x.is_meta  # not is_cuda\n"),
         Good('def f(x):\n    return x.device.type not in ("cpu", "meta")\n', "portable already"),
         Good("def f(x):\n    return x.is_cpu\n"),
+        Good("def is_torch_array(x):\n    return hasattr(x, 'is_cuda')\n", "what every tensor has"),
         Good('import fused_ext\n\n\ndef f(x):\n    return fused_ext.relu(x) if x.is_cpu else x\n'),
     )  # fmt: skip
 
@@ -764,6 +785,8 @@ class IsCuda(Rule):
     def _fix(self, fix: FixBuilder, node: cst.Attribute) -> None:
         fix.unsafe()
         refuse_kernels(node, fix.ctx)
+        if answers_about_cuda(fix.ctx):
+            raise CannotFix("the function's name says that it is about CUDA")
         if any(isinstance(above, cst.FormattedString) for above in fix.ctx.ancestors):
             raise CannotFix("the text is about CUDA")
         if isinstance(node.value, cst.Name) and node.value.value in ("self", "cls"):

@@ -15,6 +15,7 @@ from uncuda.guards import assigned_to
 from uncuda.others import among_others, handles_others, names_others
 from uncuda.portable import mentions_cuda, uses_own_module
 from uncuda.rules._calls import calls_of, is_read, last_word
+from uncuda.rules._literals import answers_about_cuda
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
 from uncuda.rules.markers import guards_markers
 from uncuda.walk import walk
@@ -440,6 +441,12 @@ class CudaOrCpu(Rule):
             fix.replace(outer, here.bound(index or "", False))
             return
         new = _accelerator(fix, side, value)
+        if calls and _implied(node.test, side is node.body, ctx):
+            test = fix.code(node.test)
+            for call in calls:
+                test = test.replace(fix.code(call), fix.is_available())
+            if "cuda." not in test and self._replace_whole(fix, node, side, new, outer, test):
+                return
         widened = _widen(fix, node.test, ctx)
         if not _implied(node.test, side is node.body, ctx):
             fix.unsafe()
@@ -829,6 +836,18 @@ class CudaAvailable(Rule):
         ),
         Bad("import torch\n\ncuda_available = bool(torch.cuda.is_available())\n", None, id="a-fact"),
         Bad(
+            "import torch\n\n\ndef has_cuda():\n    return torch.cuda.is_available()\n\n\ndef facts(info):\n"
+            "    info['torch_cuda_available'] = torch.cuda.is_available()\n    return info\n",
+            None,
+            count=2,
+            id="asked-by-name",
+        ),
+        Bad(
+            "import torch\n\nACCELERATOR = 'gpu' if torch.cuda.is_available() else 'cpu'\n",
+            None,
+            id="called-gpu",
+        ),
+        Bad(
             "import torch\n\n\ndef f():\n    return bool(torch.cuda.is_available()) and not is_rocm()\n",
             None,
             id="not-rocm",
@@ -910,6 +929,8 @@ class CudaAvailable(Rule):
         Good("from torch import cuda\n", "an import alone"),
         Good("import torch\n\ntorch.cuda.is_available = print\n", "a patch has its own rule"),
         Good("import torch\n\nasked = torch.accelerator.is_available  # not cuda's\n"),
+        Good("import torch\n\n\ndef has_cuda():\n    return torch.backends.cuda.is_built()\n", "another question"),
+        Good("import torch\n\nACCELERATOR = 'gpu' if torch.accelerator.is_available() else 'cpu'  # not cuda alone\n"),
         Good("import torch\n\nok = torch.cuda.nccl.is_available([])\n", "asked of something else"),
         Good("import torch\n\ntorch.distributed.is_available()\n"),
         Good("import torch\n\nif torch.cuda.is_available():\n    torch.cuda.nvtx.range_push('a')\n",
@@ -959,6 +980,8 @@ class CudaAvailable(Rule):
     def _fix(self, fix: FixBuilder, node: cst.Call, ctx: Context, shown: bool) -> None:
         if builds(ctx):
             raise CannotFix("the answer may decide over what is built with nvcc")
+        if answers_about_cuda(ctx):
+            raise CannotFix("the function's name says that it is about CUDA")
         new = fix.is_available()
         if shown:
             if says_cuda(ctx):
@@ -1040,6 +1063,11 @@ class CudaAvailable(Rule):
             if isinstance(above, cst.IfExp) and below is above.test:
                 if mentions_cuda([above.body, above.orelse], ctx):
                     raise CannotFix("the expression holds other ties")
+                if any(
+                    (string_value(side) or "").partition(":")[0] == "gpu"
+                    for side in (above.body, above.orelse)
+                ):
+                    raise CannotFix('"gpu" is what some library calls CUDA')
                 arg = path[depth - 1] if depth else None
                 if isinstance(arg, cst.Arg) and arg.keyword is not None:
                     if arg.keyword.value == "map_location":
@@ -1047,9 +1075,7 @@ class CudaAvailable(Rule):
                             "without a place to put them, tensors saved from CUDA are read back to it"
                         )
                 return False
-            if isinstance(above, cst.Assign) and any(
-                _FACT.search(last_word(t.target)) for t in above.targets
-            ):
+            if isinstance(above, cst.Assign) and any(_FACT.search(_told(t.target)) for t in above.targets):
                 raise CannotFix("the name says that it is about CUDA")
             if isinstance(above, cst.Assert) and below is above.test:
                 if above.msg is not None and _text_about_cuda(above.msg):
@@ -1069,6 +1095,15 @@ class CudaAvailable(Rule):
                 return not refused and not _text_about_cuda(above.body) and not uses_own_module(suites, ctx)
             return False
         return False
+
+
+def _told(target: cst.BaseExpression) -> str:
+    """The last name of what is assigned to: of an entry, its key."""
+    match target:
+        case cst.Subscript(slice=[cst.SubscriptElement(slice=cst.Index(value=key))]):
+            return string_value(key) or ""
+        case _:
+            return last_word(target)
 
 
 def _refuses(suite: cst.BaseSuite) -> bool:
