@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import libcst as cst
 
 from uncuda.context import Context
 from uncuda.flow import argument, string_value
 from uncuda.rules._calls import is_imported, is_read, last_word
+from uncuda.rules._spelled import named
 from uncuda.rules.base import Bad, Category, Good, Rule
 from uncuda.rules.cuda_packages import alternative, reached
 from uncuda.walk import walk
@@ -184,42 +186,14 @@ def _names_cuda_sources(node: cst.Call) -> bool:
     )
 
 
-# What makes a function, or a text, a kernel; and the entry of the packages table that says where it runs.
-_DECORATORS = {
-    "triton.jit": "triton",
-    "triton.autotune": "triton",
-    "triton.heuristics": "triton",
-    "triton.runtime.jit.jit": "triton",
-    "tilelang.jit": "tilelang",
-    "tilelang.autotune": "tilelang",
-    "tilelang.language.prim_func": "tilelang",
-    "numba.cuda.jit": "numba.cuda",
-    "cupyx.jit.rawkernel": "cupy.RawKernel",
-    "cuda.tile.kernel": "cuda.tile",
-    "cutlass.cute.kernel": "cutlass",
-}
-_MAKERS = {
-    "cupy.RawKernel": "cupy.RawKernel",
-    "cupy.RawModule": "cupy.RawKernel",
-    "cupy.ElementwiseKernel": "cupy.RawKernel",
-    "cupy.ReductionKernel": "cupy.RawKernel",
-    "pycuda.compiler.SourceModule": "pycuda",
-    "pycuda.elementwise.ElementwiseKernel": "pycuda",
-    "pycuda.reduction.ReductionKernel": "pycuda",
-}
-_ASSEMBLER = frozenset(
-    {"triton.language.inline_asm_elementwise", "tilelang.language.ptx", "cutlass.cute.arch.inline_ptx"}
-)
 _LOADERS = frozenset(
     {
         "ctypes.CDLL", "ctypes.WinDLL", "ctypes.PyDLL", "ctypes.OleDLL", "ctypes.cdll.LoadLibrary",
         "ctypes.windll.LoadLibrary", "ctypes.util.find_library",
     }
 )  # fmt: skip
-_LIBRARY = re.compile(
-    r"(?:.*[/\\])?(?:lib)?(?:cuda|cudart|cublas|cublasLt|cudnn|cufft|curand|cusolver|cusparse|nccl|nvrtc|nvcuda|nvml|"
-    r"nvidia-ml|nvToolsExt|nvinfer)(?:64)?(?:[-_.\d]*)(?:\.(?:so|dll|dylib)[\d.]*)?\Z"
-)
+_LIBRARIES = "ctypes libcudart"
+_ASSEMBLER = "triton.language.inline_asm_elementwise"
 
 
 class KernelDefinition(Rule):
@@ -319,7 +293,7 @@ class KernelDefinition(Rule):
         for decorator in node.decorators:
             target = decorator.decorator
             func = target.func if isinstance(target, cst.Call) else target
-            package = _DECORATORS.get(ctx.qualified(func) or "")
+            package = _makes_kernel("decorators", ctx.qualified(func))
             if package is None or _in_kernel(ctx):
                 continue
             if isinstance(target, cst.Call) and _is_set(argument(target, "device")):
@@ -331,18 +305,19 @@ class KernelDefinition(Rule):
         full = ctx.qualified(node.func)
         if full is None or ctx.is_claimed(node):
             return
-        if full in _MAKERS:
-            self._kernel(node.func, "a kernel for", _MAKERS[full], ctx)
-        elif full in _ASSEMBLER:
+        package = _makes_kernel("calls", full)
+        if package is not None:
+            self._kernel(node.func, "a kernel for", package, ctx)
+        elif full in named((_ASSEMBLER,)):
             message = "inline assembler is for one vendor's devices"
-            ctx.report(self, node.func, message, symbol="triton.language.inline_asm_elementwise")
-        elif full in _LOADERS and node.args and _LIBRARY.match(string_value(node.args[0].value) or ""):
+            ctx.report(self, node.func, message, symbol=_ASSEMBLER)
+        elif full in _LOADERS and node.args and _library().match(string_value(node.args[0].value) or ""):
             library = node.args[0].value
             from uncuda.rules.knowledge import outcomes
 
-            table, category = reached(outcomes("ctypes libcudart"), library, ctx)
+            table, category = reached(outcomes(_LIBRARIES), library, ctx)
             message = f"`{string_value(library)}` is one of CUDA's own libraries"
-            ctx.report(self, library, message, symbol="ctypes libcudart", outcomes=table, category=category)
+            ctx.report(self, library, message, symbol=_LIBRARIES, outcomes=table, category=category)
 
     def _kernel(self, node: cst.BaseExpression, what: str, name: str, ctx: Context) -> None:
         from uncuda.rules.knowledge import package
@@ -358,6 +333,22 @@ class KernelDefinition(Rule):
         )
 
 
+def _makes_kernel(kind: str, name: str | None) -> str | None:
+    """The package whose compiler makes a kernel of what a decorator or a call of this name is given."""
+    if name is None or name.startswith("torch."):
+        return None
+    from uncuda.rules.knowledge import kernel_makers
+
+    return kernel_makers(kind).get(name)
+
+
+@cache
+def _library() -> re.Pattern[str]:
+    """The file names of CUDA's own libraries."""
+    names = "|".join(map(re.escape, named((_LIBRARIES,))))
+    return re.compile(rf"(?:.*[/\\])?(?:lib)?(?:{names})(?:64)?(?:[-_.\d]*)(?:\.(?:so|dll|dylib)[\d.]*)?\Z")
+
+
 def _in_kernel(ctx: Context) -> bool:
     """Is the place inside another kernel's definition?"""
     for above in ctx.ancestors:
@@ -365,6 +356,9 @@ def _in_kernel(ctx: Context) -> bool:
             for decorator in above.decorators:
                 target = decorator.decorator
                 func = target.func if isinstance(target, cst.Call) else target
-                if (ctx.qualified(func) or "") in _DECORATORS or last_word(func) == "prim_func":
+                if (
+                    _makes_kernel("decorators", ctx.qualified(func)) is not None
+                    or last_word(func) == "prim_func"
+                ):
                     return True
     return False

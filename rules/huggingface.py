@@ -12,9 +12,10 @@ from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.flow import string_value
 from uncuda.index import cst_import_bindings
-from uncuda.rules._arguments import called, is_true, keyword, text_argument
+from uncuda.rules._arguments import called, is_true, keyword
 from uncuda.rules._calls import last_word
 from uncuda.rules._literals import cuda_text
+from uncuda.rules._spelled import given_to
 from uncuda.rules._spellings import text_for
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
 from uncuda.walk import walk
@@ -22,11 +23,10 @@ from uncuda.walk import walk
 _DEVICE = (
     'torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")'
 )
-_FLASH = {
-    "flash_attention_2": 'from_pretrained(attn_implementation="flash_attention_2")',
-    "flash_attention_3": 'from_pretrained(attn_implementation="flash_attention_3")',
-    "flash_attention_4": 'from_pretrained(attn_implementation="flash_attention_3")',
-}
+_FLASH = (
+    'from_pretrained(attn_implementation="flash_attention_2")',
+    'from_pretrained(attn_implementation="flash_attention_3")',
+)
 _ABOUT_FLASH = re.compile(r"flash_?att", re.I)
 _CONFIG_NAMES = ("attn_implementation", "_attn_implementation")
 
@@ -122,7 +122,7 @@ class FlashAttentionChoice(Rule):
 
     def visit_SimpleString(self, node: cst.SimpleString, ctx: Context) -> None:
         text = string_value(node)
-        if text is None or text not in _FLASH or not _is_choice(node, ctx):
+        if text is None or _flash(text) is None or not _is_choice(node, ctx):
             return
         above = ctx.parent
         if isinstance(above, cst.IfExp) and any(
@@ -137,14 +137,21 @@ class FlashAttentionChoice(Rule):
     def _tell(
         self, node: cst.CSTNode, text: str, ctx: Context, fix: Callable[[FixBuilder], None] | None
     ) -> None:
+        symbol = _flash(text)
+        assert symbol is not None, text
         ctx.report(
             self,
             node,
             f'"{text}" wants a package that is built for CUDA',
-            symbol=_FLASH[text],
+            symbol=symbol,
             fix=fix,
             title="Take PyTorch's own attention",
         )
+
+
+def _flash(text: str) -> str | None:
+    """The entry of the knowledge base that a choice of attention falls under."""
+    return given_to(_FLASH, "attn_implementation", text) if text.startswith("flash") else None
 
 
 def _same_quotes(fix: FixBuilder, node: cst.SimpleString, text: str) -> None:
@@ -310,15 +317,12 @@ class BitsAndBytesQuantization(Rule):
                 return
 
 
-_OPTIMIZERS = {
-    **dict.fromkeys(
-        ("adamw_bnb_8bit", "adamw_8bit", "paged_adamw_32bit", "paged_adamw_8bit", "lion_8bit", "lion_32bit",
-         "paged_lion_8bit", "paged_lion_32bit", "rmsprop_bnb", "rmsprop_bnb_8bit", "rmsprop_bnb_32bit",
-         "ademamix_8bit", "paged_ademamix_8bit", "paged_ademamix_32bit"),
-        'TrainingArguments(optim="adamw_bnb_8bit")',
-    ),
-    "adamw_apex_fused": 'TrainingArguments(optim="adamw_apex_fused")',
-}  # fmt: skip
+_OPTIMIZERS = ('TrainingArguments(optim="adamw_bnb_8bit")', 'TrainingArguments(optim="adamw_apex_fused")')
+# Every text that falls under them has one of these.
+_OPTIMIZER_WORDS = (
+    "adamw_bnb", "adamw_8bit", "paged_adamw", "paged_lion", "paged_ademamix", "lion_8bit", "lion_32bit", "rmsprop_bnb",
+    "ademamix_8bit", "adamw_apex_fused",
+)  # fmt: skip
 
 
 class TrainingArgumentsTie(Rule):
@@ -334,7 +338,7 @@ class TrainingArgumentsTie(Rule):
         "no_cuda",
         "tf32=True & import transformers|trl",
         "tf32 = True & import transformers|trl",
-        *_OPTIMIZERS,
+        *_OPTIMIZER_WORDS,
     )
     category = Category.OPTIONAL
     effort = 1
@@ -381,14 +385,15 @@ class TrainingArgumentsTie(Rule):
             ctx.report(
                 self, exact, "`tf32=True` raises where TF32 isn't", symbol="TrainingArguments(tf32=True)"
             )
-        optimizer = text_argument(node, "optim", _OPTIMIZERS)
-        if optimizer is not None:
-            name = string_value(optimizer.value) or ""
+        optimizer = keyword(node, "optim")
+        name = string_value(optimizer.value) if optimizer is not None else None
+        symbol = given_to(_OPTIMIZERS, "optim", name)
+        if optimizer is not None and symbol is not None:
             ctx.report(
                 self,
                 optimizer.value,
                 f'the optimizer "{name}" wants kernels that are built for CUDA',
-                symbol=_OPTIMIZERS[name],
+                symbol=symbol,
             )
 
 

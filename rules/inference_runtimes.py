@@ -6,14 +6,13 @@ import libcst as cst
 
 from uncuda.context import Context
 from uncuda.flow import string_value
-from uncuda.rules._arguments import belongs, text_argument
+from uncuda.rules._arguments import text_argument
 from uncuda.rules._calls import last_word
+from uncuda.rules._spelled import given_to
 from uncuda.rules.base import Bad, Category, Good, Rule
 from uncuda.walk import walk
 
-_CUDA_PROVIDERS = frozenset(
-    {"CUDAExecutionProvider", "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider"}
-)
+_SYMBOL = 'InferenceSession(providers=["CUDAExecutionProvider"])'
 # Calls that take providers by position.
 _TAKERS = frozenset({"append", "insert", "extend", "set_providers", "InferenceSession"})
 
@@ -63,7 +62,7 @@ class OnnxRuntimeProvider(Rule):
 
     def visit_SimpleString(self, node: cst.SimpleString, ctx: Context) -> None:
         text = string_value(node)
-        if text not in _CUDA_PROVIDERS or ctx.is_claimed(node) or _is_asked(ctx):
+        if not _is_provider(text) or ctx.is_claimed(node) or _is_asked(ctx):
             return
         path: list[cst.CSTNode] = list(ctx.ancestors)
         top: cst.CSTNode = node
@@ -81,15 +80,22 @@ class OnnxRuntimeProvider(Rule):
         others = tuple(
             n
             for n in walk(top)
-            if n is not node and isinstance(n, cst.SimpleString) and string_value(n) in _CUDA_PROVIDERS
+            if n is not node and isinstance(n, cst.SimpleString) and _is_provider(string_value(n))
         )
         ctx.report(
             self,
             node,
             f"`{text}`: without CUDA the session runs on the CPU",
-            symbol='InferenceSession(providers=["CUDAExecutionProvider"])',
+            symbol=_SYMBOL,
             claims=others,
         )
+
+
+def _is_provider(text: str | None) -> bool:
+    """Is this a provider that wants CUDA?"""
+    return (
+        text is not None and text.endswith("Provider") and given_to((_SYMBOL,), "providers", text) is not None
+    )
 
 
 def _is_asked(ctx: Context) -> bool:
@@ -109,18 +115,21 @@ def _is_asked(ctx: Context) -> bool:
     return False
 
 
-_BACKENDS = frozenset(
-    {"FLASH_ATTN", "FLASHINFER", "FLASHMLA", "CUTLASS_MLA", "FLASH_ATTN_MLA", "FLASHINFER_MLA",
-     "fa3", "fa4", "flashinfer", "flashmla", "cutlass_mla", "trtllm_mha", "trtllm_mla"}
-)  # fmt: skip
-_KERNELS = frozenset({"awq_marlin", "gptq_marlin", "marlin", "moe_wna16", "modelopt", "modelopt_fp4"})
+_PINNED = (
+    'LLM(attention_backend="FLASHINFER")',
+    'LLM(attention_backend="FLASH_ATTN")',
+    'Engine(attention_backend="fa3")',
+    'LLM(quantization="awq_marlin")',
+    'LLM(quantization="gptq_marlin")',
+)
 
 
 class ServingBackend(Rule):
     """A serving engine that is told which attention or quantisation kernel to take runs where that kernel is.
 
-    vLLM and SGLang pick what the platform has; a name that is pinned in code (FlashInfer, FlashAttention 3, Marlin)
-    is CUDA's, and plug-ins for other hardware refuse it.
+    vLLM and SGLang pick what the platform has. A name that is pinned in code (FlashInfer, FlashAttention 3, Marlin)
+    is refused on ROCm and XPU unless it is one of theirs; the CPU and the plug-in for Ascend take their own attention
+    all the same, but refuse a quantization that they don't know.
     """
 
     code = "UC621"
@@ -128,7 +137,7 @@ class ServingBackend(Rule):
     triggers = ("attention_backend & import vllm|sglang", "_marlin", "'marlin'", '"marlin"')
     category = Category.MANDATORY
     effort = 1
-    sources = ("vllm 0.33.0, attention registry, read",)
+    sources = ("vllm 0.33.0 and vllm-ascend, platforms, read", "SGLang documentation on attention backends")
     bad = (
         Bad("from vllm import LLM\n\nllm = LLM(model=name, attention_backend='FLASHINFER')\n"),
         Bad(
@@ -148,17 +157,19 @@ class ServingBackend(Rule):
     )
 
     def visit_Call(self, node: cst.Call, ctx: Context) -> None:
-        if not belongs(node.func, ctx, "vllm", "sglang"):
+        owner = (ctx.qualified(node.func) or "").partition(".")[0]
+        if owner in ("", "torch"):
             return
-        for name, values, symbol in (
-            ("attention_backend", _BACKENDS, 'LLM(attention_backend="FLASHINFER")'),
-            ("quantization", _KERNELS, 'LLM(quantization="awq_marlin")'),
-        ):
-            found = text_argument(node, name, values)
-            if found is not None:
-                ctx.report(
-                    self,
-                    found.value,
-                    f'"{string_value(found.value)}" is a kernel of CUDA\'s',
-                    symbol=symbol,
-                )
+        from uncuda.rules.knowledge import spelled
+
+        for symbol in _PINNED:
+            known = spelled(symbol)
+            for name in known.arguments if owner in known.packages else ():
+                found = text_argument(node, name, known.texts)
+                if found is not None:
+                    ctx.report(
+                        self,
+                        found.value,
+                        f'"{string_value(found.value)}" is a kernel that few platforms have',
+                        symbol=symbol,
+                    )

@@ -7,12 +7,12 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.fixes.builder import FixBuilder
 from uncuda.flow import string_value
-from uncuda.rules._arguments import called, imports, keyword, text_argument
+from uncuda.rules._arguments import called, imports, keyword
 from uncuda.rules._calls import calls_of
+from uncuda.rules._spelled import given_to
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
 
-_TRAINERS = frozenset({"Trainer", "Fabric", "LightningCLI"})
-_PACKAGES = ("pytorch_lightning", "lightning", "lightning_fabric", "lightning_lite")
+_SYMBOLS = ('Trainer(accelerator="gpu")', 'Trainer(accelerator="cuda")')
 
 
 class LightningGpu(Rule):
@@ -85,19 +85,23 @@ class LightningGpu(Rule):
     )  # fmt: skip
 
     def visit_Call(self, node: cst.Call, ctx: Context) -> None:
-        if not called(node, _TRAINERS) or not imports(ctx, *_PACKAGES):
+        from uncuda.rules.knowledge import spelled
+
+        known = spelled(_SYMBOLS[0])
+        if not called(node, known.names) or not imports(ctx, *known.packages):
             return
         full = ctx.qualified(node.func)
-        if full is not None and full.partition(".")[0] not in _PACKAGES:
+        if full is not None and full.partition(".")[0] not in known.packages:
             return
-        named = text_argument(node, "accelerator", ("gpu", "cuda"))
-        if named is not None:
-            text = string_value(named.value)
+        named = keyword(node, "accelerator")
+        text = string_value(named.value) if named is not None else None
+        symbol = given_to(_SYMBOLS, "accelerator", text)
+        if named is not None and symbol is not None:
             ctx.report(
                 self,
                 named.value,
                 f'`accelerator="{text}"` raises without ' + ("CUDA or MPS" if text == "gpu" else "CUDA"),
-                symbol=f'Trainer(accelerator="{text}")',
+                symbol=symbol,
                 fix=lambda fix: _auto(fix, named.value),
                 title="Let Lightning pick the accelerator",
             )

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import cache
 
 import libcst as cst
 
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.flow import argument, string_value
-from uncuda.rules._arguments import belongs, keyword, text_argument
+from uncuda.guards import Guard
+from uncuda.rules._arguments import keyword
 from uncuda.rules._calls import is_read, last_word
+from uncuda.rules._spelled import given_to, named
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
 
 _TF_GPU = re.compile(r"/?(?:(?:job|replica|task):[^/]*/)*(?:device:)?gpu:(?:\d+|\*)\Z", re.I)
-_TF_QUESTIONS = {
-    "tensorflow.test.is_built_with_cuda": "tf.test.is_built_with_cuda()",
-    "tensorflow.test.is_gpu_available": "tf.test.is_gpu_available()",
-}
+_TF_QUESTIONS = ("tf.test.is_built_with_cuda()", "tf.test.is_gpu_available()")
 
 
 class TensorflowGpu(Rule):
@@ -60,11 +61,13 @@ class TensorflowGpu(Rule):
                     f'"{text}" runs on the CPU where there is no such device',
                     symbol='tf.device("/GPU:0")',
                 )
-        elif full in _TF_QUESTIONS:
-            ctx.report(self, node, f"`{_TF_QUESTIONS[full]}` asks for one vendor", symbol=_TF_QUESTIONS[full])
+        elif full is not None and full.startswith("tensorflow.test."):
+            symbol = named(_TF_QUESTIONS).get(full)
+            if symbol is not None:
+                ctx.report(self, node, f"`{symbol}` asks for one vendor", symbol=symbol)
 
 
-_JAX_LISTS = frozenset({"jax.devices", "jax.local_devices", "jax.device_count", "jax.local_device_count"})
+_JAX_PLATFORMS = ('jax.devices("gpu")', 'jax.devices("cuda")')
 
 
 class JaxGpuBackend(Rule):
@@ -85,38 +88,48 @@ class JaxGpuBackend(Rule):
         Bad("import jax\n\nn = jax.local_device_count(backend='cuda')\n", "import jax\n\nn = jax.local_device_count()\n",
             Applicability.UNSAFE, id="keyword"),
         Bad("import jax\n\njax.config.update('jax_platform_name', 'gpu')\n", None, id="config"),
+        Bad("import jax\n\ntry:\n    print(jax.devices('gpu'))\nexcept RuntimeError:\n    print('none')\n", None, id="tried"),
     )  # fmt: skip
     good = (
         Good("import jax\n\nd = jax.devices()[0]\n"),
         Good("import jax\n\nd = jax.devices('cpu')\n"),
         Good("pool.devices('gpu')\n", "not jax"),
+        Good(
+            "import jax\n\ntry:\n    print(jax.devices('tpu'))\nexcept RuntimeError:\n    print('none')  # cuda\n"
+        ),
         Good("import jax\n\nif jax.default_backend() == 'gpu':\n    pass\n", "a comparison"),
     )
 
     def visit_Call(self, node: cst.Call, ctx: Context) -> None:
         full = ctx.qualified(node.func)
-        if full in _JAX_LISTS:
+        if full is None or not full.startswith("jax."):
+            return
+        if full in named(_JAX_PLATFORMS):
             given = argument(node, "backend", 0)
             text = string_value(given.value) if given is not None else None
-            if text in ("gpu", "cuda"):
+            symbol = given_to(_JAX_PLATFORMS, "backend", text)
+            if symbol is not None:
                 ctx.report(
                     self,
                     node,
                     f'`{full}("{text}")` raises where there is no such platform',
-                    symbol=f'jax.devices("{text}")',
+                    symbol=symbol,
                     fix=lambda fix: _no_argument(fix, node),
                     title="Ask the default platform",
                 )
         elif full == "jax.config.update" and len(node.args) == 2:
             key, value = (string_value(a.value) for a in node.args)
-            if key in ("jax_platform_name", "jax_platforms") and value in ("gpu", "cuda"):
-                ctx.report(self, node, f'the platform is set to "{value}"', symbol=f'jax.devices("{value}")')
+            symbol = given_to(_JAX_PLATFORMS, "backend", value)
+            if key in ("jax_platform_name", "jax_platforms") and symbol is not None:
+                ctx.report(self, node, f'the platform is set to "{value}"', symbol=symbol)
 
 
 def _no_argument(fix: FixBuilder, node: cst.Call) -> None:
     fix.unsafe()
     if len(node.args) != 1:
         raise CannotFix("there are other arguments")
+    if fix.ctx.guard(node) is Guard.TRY:
+        raise CannotFix("it is asked whether there is one")
     fix.arguments(node, "")
 
 
@@ -181,57 +194,41 @@ def _remote(ctx: Context) -> bool:
     return isinstance(ctx.parent, cst.Attribute) and ctx.parent.attr.value == "remote"
 
 
-_SWITCHES: tuple[tuple[tuple[str, ...], str, frozenset[str], str], ...] = (
-    (("xgboost",), "device", frozenset({"cuda", "gpu", "cuda:0"}), 'xgboost(device="cuda")'),
-    (("xgboost",), "tree_method", frozenset({"gpu_hist"}), 'xgboost(device="cuda")'),
-    (("xgboost",), "predictor", frozenset({"gpu_predictor"}), 'xgboost(device="cuda")'),
-    (("lightgbm",), "device", frozenset({"gpu", "cuda"}), 'lightgbm(device="gpu")'),
-    (("lightgbm",), "device_type", frozenset({"gpu", "cuda"}), 'lightgbm(device="gpu")'),
-    (("catboost",), "task_type", frozenset({"GPU"}), 'catboost(task_type="GPU")'),
-    (("mindspore",), "device_target", frozenset({"GPU"}), 'mindspore.set_context(device_target="GPU")'),
+_SWITCHES = (
+    'catboost(task_type="GPU")',
+    "decord.gpu(0)",
+    "faiss.StandardGpuResources()",
+    'lightgbm(device="gpu")',
+    'mindspore.set_context(device_target="GPU")',
+    'mitsuba.set_variant("cuda_ad_rgb")',
+    "mxnet.gpu()",
+    'open3d.core.Device("CUDA:0")',
+    'openmm.Platform.getPlatformByName("CUDA")',
+    'paddle.set_device("gpu")',
+    "spacy.require_gpu()",
+    'WhisperModel(device="cuda")',
+    'xgboost(device="cuda")',
 )
-# Calls that take the name of CUDA as their first argument: the argument's name, what counts, and the entry.
-_NAMED = {
-    "mindspore.set_device": (
-        "device_target",
-        re.compile(r"GPU\Z"),
-        'mindspore.set_context(device_target="GPU")',
-    ),
-    "mitsuba.set_variant": ("variant", re.compile(r"cuda_"), 'mitsuba.set_variant("cuda_ad_rgb")'),
-    "open3d.core.Device": ("type", re.compile(r"CUDA(?::\d+)?\Z"), 'open3d.core.Device("CUDA:0")'),
-    "openmm.Platform.getPlatformByName": (
-        "name",
-        re.compile(r"CUDA\Z"),
-        'openmm.Platform.getPlatformByName("CUDA")',
-    ),
-    "openmm.Platform.getPlatform": (
-        "name",
-        re.compile(r"CUDA\Z"),
-        'openmm.Platform.getPlatformByName("CUDA")',
-    ),
-    "paddle.set_device": ("device", re.compile(r"gpu(:\d+)?\Z"), 'paddle.set_device("gpu")'),
-    "paddle.device.set_device": ("device", re.compile(r"gpu(:\d+)?\Z"), 'paddle.set_device("gpu")'),
-}
-_FLAGS = {"jittor.flags.use_cuda": "jittor.flags.use_cuda", "taichi.cuda": "taichi.init(arch=taichi.cuda)"}
-_CALLS = {
-    "decord.gpu": "decord.gpu(0)",
-    "mxnet.gpu": "mxnet.gpu()",
-    "mxnet.context.gpu": "mxnet.gpu()",
-    "faiss.StandardGpuResources": "faiss.StandardGpuResources()",
-    "faiss.index_cpu_to_gpu": "faiss.StandardGpuResources()",
-    "faiss.index_cpu_to_all_gpus": "faiss.StandardGpuResources()",
-    "faiss.GpuIndexFlatL2": "faiss.StandardGpuResources()",
-    "faiss.GpuIndexFlatIP": "faiss.StandardGpuResources()",
-    "spacy.require_gpu": "spacy.require_gpu()",
-}
+_CHOOSES = 'WhisperModel(device="cuda")'
+"""Where "auto" is what "cuda" is on a CUDA host."""
+_FLAGS = ("jittor.flags.use_cuda", "taichi.init(arch=taichi.cuda)")
+
+
+@cache
+def _by_package() -> Mapping[str, tuple[str, ...]]:
+    """The entries of each library, any call of which may be told to use a GPU."""
+    from uncuda.rules.knowledge import spelled
+
+    owners = {package for symbol in _SWITCHES for package in spelled(symbol).packages}
+    return {owner: tuple(s for s in _SWITCHES if owner in spelled(s).packages) for owner in owners}
 
 
 class GpuSwitch(Rule):
     """A library that is told to use a GPU, which to it is CUDA.
 
-    XGBoost, LightGBM, CatBoost, faiss, spaCy, PaddlePaddle, MindSpore, MXNet, Jittor, Taichi, Mitsuba, Open3D, OpenMM
-    and decord raise, or fall back to the CPU, where their build or the host has none. Take the choice from settings,
-    or ask before.
+    XGBoost, LightGBM, CatBoost, faiss, spaCy, PaddlePaddle, MindSpore, MXNet, Jittor, Taichi, Mitsuba, Open3D, OpenMM,
+    decord and CTranslate2 (faster-whisper) raise, or fall back to the CPU, where their build or the host has none. Take
+    the choice from settings, or ask before. CTranslate2 knows no other accelerators: `"auto"` is CUDA or the CPU.
     """
 
     code = "UC633"
@@ -248,7 +245,8 @@ class GpuSwitch(Rule):
     effort = 1
     priority = 40
     fix_safety = (
-        "Unsafe: `spacy.prefer_gpu()` goes on without a GPU, where `require_gpu()` stopped the program."
+        "Unsafe: `spacy.prefer_gpu()` goes on without a GPU, where `require_gpu()` stopped the program; so does CTranslate2 "
+        "when told `auto`."
     )
     sources = ("documentation of each library, not re-checked",)
     bad = (
@@ -266,6 +264,9 @@ class GpuSwitch(Rule):
         Bad("import mxnet as mx\n\nctx = mx.gpu(0)\n", None, id="mxnet"),
         Bad("import jittor as jt\n\njt.flags.use_cuda = 1\n", None, id="jittor"),
         Bad("import taichi as ti\n\nti.init(arch=ti.cuda)\n", None, id="taichi"),
+        Bad("from faster_whisper import WhisperModel\n\nm = WhisperModel('small', device='cuda')\n",
+            "from faster_whisper import WhisperModel\n\nm = WhisperModel('small', device='auto')\n",
+            Applicability.UNSAFE, id="ctranslate2"),
     )  # fmt: skip
     good = (
         Good("import xgboost as xgb\n\nm = xgb.XGBClassifier(tree_method='hist')\n"),
@@ -282,42 +283,51 @@ class GpuSwitch(Rule):
         Good("import jittor as jt\n\njt.flags.use_cuda = 0\nprint(jt.flags.use_cuda)\n", "switched off, and read"),
         Good("import taichi as ti\n\nti.init(arch=ti.gpu)  # cuda, metal or vulkan\n", "whichever there is"),
         Good("import taichi as ti\n\nti.init(arch=ti.cpu)  # cuda\n"),
+        Good("import ctranslate2\n\nt = ctranslate2.Translator(path, device='auto')  # cuda\n", "CUDA or the CPU"),
     )  # fmt: skip
 
     def visit_Call(self, node: cst.Call, ctx: Context) -> None:
         full = ctx.qualified(node.func)
         if full is None:
             return
-        named = _NAMED.get(full.replace("simtk.openmm", "openmm"))
-        if named is not None:
-            name, wanted, symbol = named
-            given = argument(node, name, 0)
-            text = string_value(given.value) if given is not None else None
-            if given is not None and text is not None and wanted.match(text):
-                message = f'"{text}" is CUDA to {full.partition(".")[0]}'
-                ctx.report(self, given.value, message, symbol=symbol)
+        from uncuda.rules.knowledge import spelled
+
+        symbol = named(_SWITCHES).get(full)
+        if symbol is not None and spelled(symbol).arguments:
+            for name in spelled(symbol).arguments:
+                given = argument(node, name, 0)
+                text = string_value(given.value) if given is not None else None
+                if given is not None and text is not None and spelled(symbol).takes(name, text):
+                    message = f'"{text}" is CUDA to {full.partition(".")[0]}'
+                    ctx.report(self, given.value, message, symbol=symbol)
             return
-        if full in _CALLS:
+        if symbol is not None:
             if not _asked(node, ctx):
                 ctx.report(
                     self,
                     node,
                     f"`{full}` is there in a build for CUDA only",
-                    symbol=_CALLS[full],
+                    symbol=symbol,
                     fix=(lambda fix: _prefer(fix, node)) if full == "spacy.require_gpu" else None,
                     title="Use a GPU where there is one",
                 )
             return
-        for packages, name, values, symbol in _SWITCHES:
-            if belongs(node.func, ctx, *packages):
-                found = text_argument(node, name, values)
-                if found is not None:
-                    ctx.report(
-                        self,
-                        found.value,
-                        f'`{name}="{string_value(found.value)}"` raises without a CUDA device',
-                        symbol=symbol,
-                    )
+        for symbol in _by_package().get(full.partition(".")[0], ()):
+            for name in spelled(symbol).arguments:
+                given = keyword(node, name)
+                text = string_value(given.value) if given is not None else None
+                if given is not None and text is not None and spelled(symbol).takes(name, text):
+                    self._switch(given.value, name, text, symbol, ctx)
+
+    def _switch(self, node: cst.BaseExpression, name: str, text: str, symbol: str, ctx: Context) -> None:
+        ctx.report(
+            self,
+            node,
+            f'`{name}="{text}"` raises without a CUDA device',
+            symbol=symbol,
+            fix=(lambda fix: _auto(fix, node)) if symbol == _CHOOSES else None,
+            title="Let the library choose",
+        )
 
     def visit_Attribute(self, node: cst.Attribute, ctx: Context) -> None:
         if node.attr.value == "cuda" and isinstance(ctx.parent, cst.Arg) and not ctx.is_claimed(node):
@@ -335,8 +345,9 @@ class GpuSwitch(Rule):
 
     def _flag(self, node: cst.Attribute, ctx: Context) -> None:
         full = ctx.qualified(node) or ""
-        if full in _FLAGS:
-            ctx.report(self, node, f"`{full}` is for CUDA alone", symbol=_FLAGS[full])
+        symbol = named(_FLAGS).get(full)
+        if symbol is not None:
+            ctx.report(self, node, f"`{full}` is for CUDA alone", symbol=symbol)
 
 
 def _asked(node: cst.Call, ctx: Context) -> bool:
@@ -347,6 +358,12 @@ def _asked(node: cst.Call, ctx: Context) -> bool:
     return False
 
 
+def _auto(fix: FixBuilder, value: cst.BaseExpression) -> None:
+    fix.unsafe()
+    assert isinstance(value, cst.SimpleString)
+    fix.replace(value, f"{value.quote}auto{value.quote}")
+
+
 def _prefer(fix: FixBuilder, node: cst.Call) -> None:
     fix.unsafe()
     if isinstance(node.func, cst.Attribute):
@@ -355,22 +372,7 @@ def _prefer(fix: FixBuilder, node: cst.Call) -> None:
         raise CannotFix("the function is imported by name")
 
 
-_DEEPSPEED = {
-    "FusedAdam": "deepspeed.ops.adam.FusedAdam",
-    "FusedLamb": "deepspeed.ops.lamb.FusedLamb",
-    "FusedLion": "deepspeed.ops.lamb.FusedLamb",
-}
-
-
-_BUILT = (
-    "FusedAdam",
-    "FusedLamb",
-    "FusedLion",
-    "OnebitAdam",
-    "OnebitLamb",
-    "ZeroOneAdam",
-    "DS4Sci_EvoformerAttention",
-)
+_DEEPSPEED = ("deepspeed.ops.adam.FusedAdam", "deepspeed.ops.lamb.FusedLamb", "DeepSpeed op builder")
 
 
 class DeepspeedKernels(Rule):
@@ -382,7 +384,15 @@ class DeepspeedKernels(Rule):
 
     code = "UC611"
     name = "deepspeed-kernels"
-    triggers = tuple(rf"\b{name}\b" for name in _BUILT)
+    triggers = (
+        r"\bFusedAdam\b",
+        r"\bFusedLamb\b",
+        r"\bFusedLion\b",
+        r"\bOnebitAdam\b",
+        r"\bOnebitLamb\b",
+        r"\bZeroOneAdam\b",
+        r"\bDS4Sci_EvoformerAttention\b",
+    )
     category = Category.POTENTIAL
     effort = 3
     sources = ("deepspeed 0.19.8, op_builder, read",)
@@ -404,12 +414,15 @@ class DeepspeedKernels(Rule):
 
     def visit_Call(self, node: cst.Call, ctx: Context) -> None:
         full = ctx.qualified(node.func)
-        if full is None or not full.startswith("deepspeed.") or last_word(node.func) not in _BUILT:
+        if full is None or not full.startswith("deepspeed."):
             return
         word = last_word(node.func)
+        symbol = named(_DEEPSPEED).get(word)
+        if symbol is None:
+            return
         ctx.report(
             self,
             node.func,
             f"`{word}` is a kernel that DeepSpeed builds for some accelerators only",
-            symbol=_DEEPSPEED.get(word, "DeepSpeed op builder"),
+            symbol=symbol,
         )

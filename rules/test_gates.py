@@ -24,20 +24,6 @@ _CUDA_OR_HIP = re.compile(r"cuda|\bhip\b|nvidia|capability", re.I)
 # Reasons that no other device can meet, and what a reason calls a device.
 _OF_CUDA = re.compile(r"kernel|triton|nccl|graph|capture|stream|\bsm_?\d|nvidia|cudnn|fused|ptx|flash", re.I)
 _CUDA_DEVICE = re.compile(r"\b(?:an? )?cuda(?:[- ](?:gpu|device|accelerator))?\b", re.I)
-# Decorators of libraries' own test helpers, and what each library has for any accelerator.
-_HF = ("transformers", "diffusers")
-_DECORATORS: dict[str, dict[str, str]] = {
-    "require_torch_gpu": dict.fromkeys(_HF, "require_torch_accelerator"),
-    "require_torch_multi_gpu": dict.fromkeys(_HF, "require_torch_multi_accelerator"),
-    "require_torch_large_gpu": {"transformers": "require_torch_large_accelerator"},
-    "require_torch_up_to_2_gpus": {"transformers": "require_torch_up_to_2_accelerators"},
-    "require_cuda": {"accelerate": "require_non_cpu"},
-    "requires_cuda": {},
-    "requires_gpu": {},
-    "onlyCUDA": {},
-    "skip_if_lt_x_gpu": {},
-    "requires_nccl": {},
-}
 _CUDA = re.compile(r"cuda|cudnn|nccl|nvtx|nvidia|triton|apex|flash_attn|xformers|tensorrt|cupy", re.I)
 
 
@@ -230,12 +216,16 @@ class CudaTestGate(Rule):
     def visit_Decorator(self, node: cst.Decorator, ctx: Context) -> None:
         called = node.decorator.func if isinstance(node.decorator, cst.Call) else node.decorator
         name = last_word(called)
-        if name not in _DECORATORS or ctx.is_claimed(node.decorator):
+        if "cuda" not in name.lower() and "gpu" not in name and "nccl" not in name:
+            return
+        from uncuda.rules.knowledge import test_decorators
+
+        if name not in test_decorators() or ctx.is_claimed(node.decorator):
             return
         full = ctx.qualified(called)
         if full is None or full.startswith("pytest.mark."):
             return  # defined here, where its question is told; or a mark, which skips nothing by itself
-        instead = _DECORATORS[name].get(full.partition(".")[0])
+        instead = test_decorators()[name].get(full.partition(".")[0])
         ctx.report(
             self,
             node.decorator,

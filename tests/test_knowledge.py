@@ -60,6 +60,15 @@ def rows(entry: dict[str, Any]) -> dict[str, Any]:
 
 OUTCOME_TABLE = per_target({"enum": OUTCOMES})
 ANSWER = {"type": "string", "pattern": r"^(noop|returns:.+|raises:\w+|dies)(;warns:[\w,]+)?$"}
+NAMES: dict[str, Any] = {**TEXTS, "minItems": 1}
+SPELLED = record(
+    {
+        "names": NAMES,
+        "packages": NAMES,
+        "arguments": {"type": "object", "additionalProperties": NAMES, "minProperties": 1},
+    },
+    [],
+)
 API = record(
     {
         "kind": {"enum": ["function", "class", "method", "attr", "module", "arg", "env", "idiom"]},
@@ -83,9 +92,11 @@ API = record(
         "example": TEXT,
         "told_as": TEXT,
         "untold": TEXT,
+        "spelled": SPELLED,
     },
     ["kind", "outcomes", "verdict", "source"],
 ) | {"dependentRequired": {"probe": ["on_cpu", "torch"], "on_cpu": ["probe"]}}
+EVIDENCE = {"enum": ["A", "B", "C"]}
 STATUS_NAMES = ["native", "drop-in", "fork", "fallback", "none", "partly", "unknown"]
 STATUS = {
     "anyOf": [
@@ -109,11 +120,53 @@ PACKAGE = record(
         "detect": {"type": "array", "items": {"enum": ["import", "requirement", "string"]}, "minItems": 1},
         "note": TEXT,
         "source": TEXT,
-        "evidence": {"enum": ["A", "B", "C"]},
+        "evidence": EVIDENCE,
+        "kernels": record({"decorators": NAMES, "calls": NAMES}, []),
     },
     ["category", "cuda_only", "importing", "status", "outcomes", "alternative", "effort",
      "detect", "source", "evidence"],
 )  # fmt: skip
+FACT = {
+    "outcomes": OUTCOME_TABLE,
+    "instead": TEXT,
+    "effort": {"enum": [0, 1, 3, 5, 7, 13]},
+    "note": TEXT,
+    "names": NAMES,
+    "patterns": NAMES,
+    "source": TEXT,
+    "evidence": EVIDENCE,
+}
+LISTED = record({"source": TEXT, "names": NAMES}, ["source", "names"])
+AROUND = record(
+    {
+        "about": TEXT,
+        "checked": TEXT,
+        "facts": rows(record(FACT, ["outcomes", "instead", "source", "evidence"])),
+        "distributions": rows(
+            record({**FACT, "tie": {"type": "boolean"}, "package": TEXT}, ["tie", "source", "evidence"])
+        ),
+        "libraries": LISTED,
+        "conda": LISTED,
+        "other_projects": record(
+            {"source": TEXT, "names": rows(record({"is": TEXT, "instead": TEXT}, ["is", "instead"]))},
+            ["source", "names"],
+        ),
+        "images": record({"source": TEXT, "names": rows(record({"tag": TEXT}, []))}, ["source", "names"]),
+    },
+    ["checked", "facts", "distributions", "libraries", "conda", "other_projects", "images"],
+)
+FRAMEWORKS = record(
+    {
+        "about": TEXT,
+        "checked": TEXT,
+        "apis": rows(API),
+        "aliases": {"type": "object", "additionalProperties": TEXT},
+        "test_decorators": rows(
+            record({"instead": {"type": "object", "additionalProperties": TEXT}, "source": TEXT}, ["source"])
+        ),
+    },
+    ["checked", "apis", "aliases", "test_decorators"],
+)
 AUTOLOAD = record({"package": TEXT, "since": TEXT, "torch": TORCH}, ["package", "torch"])
 TARGET = record(
     {
@@ -150,6 +203,12 @@ SCHEMAS = {
         },
         ["checked", "targets"],
     ),
+    "floors.json": record(
+        {"about": TEXT, "floors": rows(record({"torch": TORCH, "source": TEXT}, ["torch", "source"]))},
+        ["floors"],
+    ),
+    "frameworks.json": FRAMEWORKS,
+    "around.json": AROUND,
 }
 
 

@@ -96,9 +96,6 @@ class InlinePtx(FileRule):
         )
 
 
-_PACKAGES = frozenset({"CUDA", "CUDAToolkit", "CUDNN", "NCCL", "TensorRT", "CUB", "CUTLASS", "Thrust"})
-
-
 class CudaBuild(FileRule):
     """The build asks for a CUDA toolchain, and stops where there is none.
 
@@ -133,10 +130,10 @@ class CudaBuild(FileRule):
     def visit_BuildCommand(self, item: BuildCommand, ctx: FileContext) -> None:
         from uncuda.rules.knowledge import around_facts
 
-        what = self._asks(item)
+        fact = around_facts()["CMake: CUDA"]
+        what = self._asks(item, fact.names)
         if what is None:
             return
-        fact = around_facts()["CMake: CUDA"]
         optional = (
             item.name == "find_package" and "REQUIRED" not in item.arguments and item.arguments[0] != "CUDA"
         )
@@ -151,9 +148,9 @@ class CudaBuild(FileRule):
         )
 
     @staticmethod
-    def _asks(item: BuildCommand) -> str | None:
+    def _asks(item: BuildCommand, packages: tuple[str, ...]) -> str | None:
         arguments = item.arguments
-        if item.name == "find_package" and arguments and arguments[0] in _PACKAGES:
+        if item.name == "find_package" and arguments and arguments[0] in packages:
             return f"find_package({arguments[0]})"
         if item.name == "enable_language" and "CUDA" in arguments:
             return "enable_language(CUDA)"

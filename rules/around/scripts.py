@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from uncuda.around.context import FileContext
 from uncuda.around.items import Option, Program, SystemPackage, Variable
 from uncuda.around.kinds import Kind
+from uncuda.rules._spelled import named
 from uncuda.rules._variables import WORDS, elsewhere, variable, variable_elsewhere
 from uncuda.rules.base import Bad, Category, FileRule, Good
 
@@ -79,21 +78,8 @@ class CudaVariable(FileRule):
         )
 
 
-_COMPILERS = frozenset({"nvcc", "ptxas", "fatbinary", "nvlink"})
-_TOOLS = frozenset(
-    """nsys ncu nvprof nv-nsight-cu-cli cuda-gdb cuda-memcheck compute-sanitizer cuobjdump nvdisasm""".split()
-)
-_SMI = frozenset(
-    {
-        "nvidia-smi",
-        "nvidia-ctk",
-        "nvidia-settings",
-        "nvidia-persistenced",
-        "dcgmi",
-        "nvidia-container-cli",
-        "nvtop",
-    }
-)
+_SMI = "subprocess nvidia-smi"
+_TOOLS = ("use of nvcc", "CUDA profilers and debuggers")
 
 
 class NvidiaTool(FileRule):
@@ -135,19 +121,18 @@ class NvidiaTool(FileRule):
     def visit_Program(self, item: Program, ctx: FileContext) -> None:
         from uncuda.rules.knowledge import around_facts, outcomes
 
-        if item.name in _SMI:
+        if item.name in named((_SMI,)):
             others = elsewhere("smi", ctx.targets)
             ctx.report(
                 self,
                 item,
                 f"`{item.name}` is on NVIDIA hosts only" + (f"; elsewhere: {others}" if others else ""),
-                symbol="subprocess nvidia-smi",
-                outcomes=outcomes("subprocess nvidia-smi"),
+                symbol=_SMI,
+                outcomes=outcomes(_SMI),
             )
-        elif item.name in _COMPILERS or item.name in _TOOLS:
-            fact = around_facts()[
-                "use of nvcc" if item.name in _COMPILERS else "CUDA profilers and debuggers"
-            ]
+            return
+        fact = next((f for f in map(around_facts().__getitem__, _TOOLS) if f.covers(item.name)), None)
+        if fact is not None:
             ctx.report(
                 self,
                 item,
@@ -158,10 +143,7 @@ class NvidiaTool(FileRule):
             )
 
 
-# Words of the scheduler's options that are NVIDIA's models.
-_MODEL = re.compile(
-    r"(?i)(?:^|[:=&|,\s_-])(?:nvidia|tesla|geforce|quadro|rtx|gtx|titan|[ahvptlb]\d{1,3}[a-z]*(?:[_-]\w+)?|gh200|gb[23]00)(?=[:=&|,\s_-]|\Z)"
-)
+_MODEL = "--gres=gpu:MODEL"
 
 
 class GpuRequest(FileRule):
@@ -219,10 +201,10 @@ class GpuRequest(FileRule):
             return
         constraint = name in ("-C", "--constraint")
         asks = name.startswith(("--gpus", "-G", "-gpu")) or (not constraint and "gpu" in value.lower())
-        model = _MODEL.search(value) is not None and (asks or constraint)
+        model = around_facts()[_MODEL].covers(value) and (asks or constraint)
         if not asks and not model:
             return
-        fact = around_facts()["--gres=gpu:MODEL" if model else "--gres=gpu"]
+        fact = around_facts()[_MODEL if model else "--gres=gpu"]
         told = (
             "asks for a model of NVIDIA's"
             if model
@@ -230,16 +212,6 @@ class GpuRequest(FileRule):
         )
         shown = f"{name}={value}" if name.startswith("--") else f"{name} {value}"
         ctx.report(self, item, f"`{shown}` {told}", symbol=fact.symbol, outcomes=fact.outcomes)
-
-
-_SYSTEM = re.compile(
-    r"(?:cuda(?:-(?:toolkit|drivers?|runtime|libraries|compiler|nvcc|cudart|command-line-tools|minimal-build)[\w.-]*|-\d[\w.-]*)?"
-    r"|nvidia-cuda-(?:toolkit|dev)|nvidia-(?:driver|container-toolkit|docker2?|utils)[\w.-]*|lib(?:cudnn|nccl|cublas|cusparse"
-    r"|cusolver|cufft|curand|nvinfer|nvjpeg|npp)[\w.-]*|cudnn[\w.-]*|tensorrt[\w.-]*)(?:=.*)?\Z"
-)
-_ACTION = re.compile(
-    r"(?i)[\w.-]*/(?:[\w.-]*cuda-toolkit|setup-cuda|cuda-action|setup-nvidia[\w-]*)(?:@.*)?\Z"
-)
 
 
 class CudaToolkit(FileRule):
@@ -271,9 +243,9 @@ class CudaToolkit(FileRule):
     def visit_SystemPackage(self, item: SystemPackage, ctx: FileContext) -> None:
         from uncuda.rules.knowledge import around_facts
 
-        if not (_SYSTEM.match(item.name) or _ACTION.match(item.name)):
-            return
         fact = around_facts()["CUDA toolkit"]
+        if not fact.covers(item.name):
+            return
         ctx.report(
             self,
             item,

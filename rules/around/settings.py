@@ -6,6 +6,7 @@ import re
 
 from uncuda.around.context import FileContext
 from uncuda.around.items import Setting
+from uncuda.rules._spelled import given_to
 from uncuda.rules.base import Bad, Category, FileRule, Good
 
 _DEVICE = re.compile(
@@ -16,6 +17,11 @@ _SWITCH = re.compile(r"(?:use|enable|with)_cuda\Z")
 _BACKEND = re.compile(r"(?:.*_)?backend(?:_name)?\Z")
 _NCCL = re.compile(r"(?:cpu:gloo,)?(?:cuda:)?nccl(?:,cpu:gloo)?\Z")
 _ACCELERATOR = re.compile(r"(?:.*_)?accelerators?(?:_type)?\Z")
+_ACCELERATORS = ('Trainer(accelerator="gpu")', 'Trainer(accelerator="cuda")')
+_FLASH = (
+    'from_pretrained(attn_implementation="flash_attention_2")',
+    'from_pretrained(attn_implementation="flash_attention_3")',
+)
 _ATTENTION = re.compile(r"_?(?:.*_)?attn_impl(?:ementation)?\Z|_?attention_implementation\Z")
 
 
@@ -162,14 +168,9 @@ class AcceleratorSetting(FileRule):
 
     def visit_Setting(self, item: Setting, ctx: FileContext) -> None:
         value = item.value.lower()
-        if item.key and _ACCELERATOR.match(item.key) and value in ("gpu", "cuda"):
-            _report(
-                self,
-                item,
-                ctx,
-                f'Trainer(accelerator="{value}")',
-                "raises on most accelerators; advice: auto",
-            )
+        symbol = given_to(_ACCELERATORS, "accelerator", value)
+        if item.key and _ACCELERATOR.match(item.key) and symbol is not None:
+            _report(self, item, ctx, symbol, "raises on most accelerators; advice: auto")
 
 
 class AttentionSetting(FileRule):
@@ -197,10 +198,6 @@ class AttentionSetting(FileRule):
     )
 
     def visit_Setting(self, item: Setting, ctx: FileContext) -> None:
-        if (
-            item.key
-            and _ATTENTION.match(item.key)
-            and item.value in ("flash_attention_2", "flash_attention_3")
-        ):
-            symbol = f'from_pretrained(attn_implementation="{item.value}")'
+        symbol = given_to(_FLASH, "attn_implementation", item.value)
+        if item.key and _ATTENTION.match(item.key) and symbol is not None:
             _report(self, item, ctx, symbol, "needs a kernel that most devices lack; advice: sdpa")

@@ -18,11 +18,13 @@ from uncuda.rules.knowledge.packages import (
     Package,
     Support,
     distribution,
+    kernel_makers,
     package,
     package_aliases,
     package_imports,
     packages,
 )
+from uncuda.rules.knowledge.spelled import Spelled, spelled, test_decorators
 from uncuda.rules.knowledge.targets import Autoload, TargetFacts, target
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "Autoload",
     "Fact",
     "Package",
+    "Spelled",
     "Support",
     "TargetFacts",
     "aliases",
@@ -44,6 +47,7 @@ __all__ = [
     "is_conda_library",
     "is_cuda_image",
     "is_library",
+    "kernel_makers",
     "lookup",
     "nearest",
     "other_project",
@@ -53,5 +57,7 @@ __all__ = [
     "package_imports",
     "packages",
     "required",
+    "spelled",
     "target",
+    "test_decorators",
 ]

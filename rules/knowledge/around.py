@@ -31,6 +31,14 @@ class Fact:
     checked: str
     partly: bool = False
     """Of a package: does it run on some devices?"""
+    names: tuple[str, ...] = ()
+    """Programs or packages that fall under it."""
+    patterns: tuple[str, ...] = ()
+    """The same by regular expressions, without regard to case."""
+
+    def covers(self, name: str) -> bool:
+        """Does `name` fall under it?"""
+        return name in self.names or any(re.search(pattern, name, re.I) for pattern in self.patterns)
 
 
 def _fact(symbol: str, row: Mapping[str, Any]) -> Fact:
@@ -43,6 +51,8 @@ def _fact(symbol: str, row: Mapping[str, Any]) -> Fact:
         source=row["source"],
         evidence=row["evidence"],
         checked=table(FILE)["checked"],
+        names=tuple(row.get("names", ())),
+        patterns=tuple(row.get("patterns", ())),
     )
 
 

@@ -142,6 +142,14 @@ def package_imports() -> Mapping[str, str]:
     return {name: row["importing"] for name, row in table(FILE)["packages"].items()}
 
 
+@cache
+def kernel_makers(kind: str) -> Mapping[str, str]:
+    """The `decorators` or the `calls` that make a kernel, each with the package whose compiler they go to."""
+    rows = table(FILE)["packages"].items()
+    makers = {name: owner for owner, row in rows for name in row.get("kernels", {}).get(kind, ())}
+    return MappingProxyType(makers)
+
+
 def package_aliases() -> Mapping[str, str]:
     """Other import names that stand for a listed one."""
     return MappingProxyType(table(FILE)["aliases"])
