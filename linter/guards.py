@@ -222,8 +222,10 @@ def is_fallback(path: Sequence[cst.CSTNode], code: Callable[[cst.CSTNode], str])
     for above, below in pairwise(path):
         match above:
             case cst.Try() if isinstance(below, cst.ExceptHandler):
-                if _OF_OLDER_TORCH & set(_handler_names(below)) and _PORTABLE.search(code(above.body)):
-                    return True
+                if _OF_OLDER_TORCH & set(_handler_names(below)):
+                    tried = code(above.body)
+                    if _PORTABLE.search(tried) or _is_called_in(path[-1], tried):
+                        return True
             case cst.If() if below is above.orelse and _asks_for_newer(above, code):
                 return True
             case cst.IndentedBlock():
@@ -235,6 +237,12 @@ def is_fallback(path: Sequence[cst.CSTNode], code: Callable[[cst.CSTNode], str])
             case _:
                 pass
     return False
+
+
+def _is_called_in(node: cst.CSTNode, tried: str) -> bool:
+    """Is `node` a call of a function that is called in what was tried, with other arguments it seems?"""
+    name = dotted(node.func) if isinstance(node, cst.Call) else None
+    return name is not None and f"{name}(" in tried
 
 
 def _asks_for_newer(node: cst.If, code: Callable[[cst.CSTNode], str]) -> bool:

@@ -77,9 +77,16 @@ class CudaAutocastState(Rule):
             id="imported",
         ),
         Bad("import torch\n\non = torch.is_autocast_enabled()\n", None, floor=(2, 3), id="floor"),
+        Bad(
+            "import torch\n\n\ndef on(kind):\n    try:\n        return torch.is_autocast_enabled(kind)\n"
+            "    except TypeError:\n        return torch.is_autocast_enabled()\n",
+            None,
+            id="older-torch",
+        ),
     )
     good = (
         Good("import torch\n\non = torch.is_autocast_enabled(x.device.type)\n", "portable already"),
+        Good("import torch\n\n\ndef on(kind):\n    return torch.is_autocast_enabled(device_type=kind)  # not cuda\n"),
         Good('import torch\n\non = torch.is_autocast_enabled("cpu")\n'),
         Good("import torch\n\ntorch.set_autocast_enabled(kind, False)\n"),
         Good("import torch\n\ndtype = torch.get_autocast_dtype(kind)\n"),

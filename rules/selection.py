@@ -843,6 +843,11 @@ class CudaAvailable(Rule):
             id="asked-by-name",
         ),
         Bad(
+            "import os\n\nimport torch\n\nos.environ['CUDA_VISIBLE_DEVICES'] = '1' if torch.cuda.is_available() else ''\n",
+            None,
+            id="variable-of-cuda",
+        ),
+        Bad(
             "import torch\n\nACCELERATOR = 'gpu' if torch.cuda.is_available() else 'cpu'\n",
             None,
             id="called-gpu",
@@ -929,6 +934,7 @@ class CudaAvailable(Rule):
         Good("from torch import cuda\n", "an import alone"),
         Good("import torch\n\ntorch.cuda.is_available = print\n", "a patch has its own rule"),
         Good("import torch\n\nasked = torch.accelerator.is_available  # not cuda's\n"),
+        Good("import os\n\nos.environ['CUDA_VISIBLE_DEVICES'] = '1' if wanted else ''\n", "another condition"),
         Good("import torch\n\n\ndef has_cuda():\n    return torch.backends.cuda.is_built()\n", "another question"),
         Good("import torch\n\nACCELERATOR = 'gpu' if torch.accelerator.is_available() else 'cpu'  # not cuda alone\n"),
         Good("import torch\n\nok = torch.cuda.nccl.is_available([])\n", "asked of something else"),
@@ -1068,6 +1074,12 @@ class CudaAvailable(Rule):
                     for side in (above.body, above.orelse)
                 ):
                     raise CannotFix('"gpu" is what some library calls CUDA')
+                stored = path[depth - 1] if depth else None
+                if isinstance(stored, cst.Assign) and any(
+                    isinstance(t.target, cst.Subscript) and _ABOUT_CUDA.search(_told(t.target))
+                    for t in stored.targets
+                ):
+                    raise CannotFix("the entry is about CUDA")
                 arg = path[depth - 1] if depth else None
                 if isinstance(arg, cst.Arg) and arg.keyword is not None:
                     if arg.keyword.value == "map_location":
