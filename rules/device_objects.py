@@ -8,7 +8,17 @@ from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.flow import Kind, argument, string_value
 from uncuda.guards import Guard
-from uncuda.rules._literals import at_import, choices, cuda_object, cuda_text, in_cuda_class, is_expected
+from uncuda.rules._calls import last_word
+from uncuda.rules._literals import (
+    asserts_cuda,
+    at_import,
+    choices,
+    cuda_object,
+    cuda_text,
+    in_cuda_class,
+    is_expected,
+)
+from uncuda.rules._parameters import none_by_default
 from uncuda.rules._spellings import device_for, object_for, selected_object
 from uncuda.rules.base import Applicability, Bad, Good, Rule
 from uncuda.uses import uses
@@ -37,8 +47,8 @@ class CudaDeviceObject(Rule):
         "Safe in functions and scripts: with CUDA the same device, without it every use raised. Unsafe in a class body, and at "
         "the top of a module that doesn't use the device there: asking for the accelerator while a module is imported can keep "
         "worker processes from being forked later. Unsafe too under a condition that asks for CUDA, and beside a device of "
-        "another kind in a list: without an accelerator, the same device stands there twice. Not offered for what a test "
-        "expects as an answer."
+        "another kind in a list: without an accelerator, the same device stands there twice; and where a test "
+        "gives it to other code. Not offered for what a test expects as an answer."
     )
     sources = ("torch 2.13.0, executed", 'knowledge base: torch.device("cuda")')
     bad = (
@@ -66,6 +76,19 @@ class CudaDeviceObject(Rule):
             None,
             count=2,
             id="expected",
+        ),
+        Bad(
+            "import torch\n\n\ndef test_move(model):\n    move(model, torch.device('cuda'))\n"
+            "    assert model.options['device'] == 'cuda'\n",
+            None,
+            id="asked-back",
+        ),
+        Bad(
+            "import torch\n\n\ndef test_move():\n    assert place_of(3, device=torch.device('cuda', 2)).index == 5\n",
+            f"import torch\n\n\ndef test_move():\n    device = {_DEVICE}\n"
+            "    assert place_of(3, device=torch.device(device.type, 2)).index == 5\n",
+            Applicability.UNSAFE,
+            id="told-to-others-in-a-test",
         ),
         Bad(
             "import torch\n\n\ndef tried():\n    return [torch.device('cuda'), torch.device('cpu')]\n",
@@ -132,7 +155,8 @@ class CudaDeviceObject(Rule):
         ),
         Bad(
             "import torch\n\n\ndef f(n=2, device=torch.device('cuda', 0)):\n    return torch.ones(n, device=device)\n",
-            f"import torch\n\n\ndef f(n=2, device={_INDEXED.format('0')}):\n    return torch.ones(n, device=device)\n",
+            "import torch\n\n\ndef f(n=2, device=None):\n    if device is None:\n"
+            f"        device = {_INDEXED.format('0')}\n    return torch.ones(n, device=device)\n",
             Applicability.UNSAFE,
             run="f()",
             id="default",
@@ -155,6 +179,8 @@ class CudaDeviceObject(Rule):
         Good("import torch\n\nwith torch.cuda.device(0):\n    pass\n", "told by the current-device rules"),
         Good("def device(name):\n    return name\n\n\ndevice('cuda')\n", "a function of one's own"),
         Good("import torch\n\n\ndef test_pick():\n    assert pick('cpu') == torch.device('cpu')  # not cuda\n"),
+        Good("import torch\n\n\ndef test_move(model):\n    move(model, torch.device('cpu'))  # not cuda\n"),
+        Good("import torch\n\n\ndef test_place():\n    assert place_of(3, device=torch.device('meta')).index == 5  # not cuda\n"),
         Good("import torch\n\n\ndef tried():\n    return [torch.device('xpu'), torch.device('cpu')]  # no cuda\n"),
         Good("import torch\n\n\ndef test_pick(text):\n    assert str(torch.device(text)) == 'cuda:1'\n"),
         Good("import tensorflow as tf\n\nwith tf.device('cuda'):\n    pass\n", "not torch"),
@@ -232,7 +258,18 @@ def _fix(fix: FixBuilder, node: cst.Call) -> None:
     ctx = fix.ctx
     if is_expected(ctx, node):
         raise CannotFix("it is an answer that is expected, not a place")
+    if _is_handed_over(ctx):
+        if asserts_cuda(ctx):
+            raise CannotFix("a test asks for that very device back")
+        if ctx.function is not None and ctx.function.name.value.startswith("test"):
+            fix.unsafe()
     judge(fix, ctx)
+    match ctx.ancestors[-3:]:
+        case [cst.FunctionDef() as function, cst.Parameters(), cst.Param(default=default) as param] if (
+            default is node
+        ):
+            none_by_default(fix, param, function, selected_object(fix, node, reuse=False))
+            return
     if _stands_alone(ctx):
         fix.replace(node, selected_object(fix, node))
     else:
@@ -251,6 +288,16 @@ def judge(fix: FixBuilder, ctx: Context) -> None:
         fix.unsafe()
     if at_import(ctx) and not used_at_import(ctx):
         fix.unsafe()
+
+
+def _is_handed_over(ctx: Context) -> bool:
+    """Is the device given to a call that may do anything with it, rather than to torch?"""
+    match ctx.ancestors[-2:]:
+        case [cst.Call(func=func), cst.Arg()]:
+            name = ctx.qualified(func) or ""
+            return not name.startswith("torch.") and last_word(func) not in ("to", "to_empty", "cuda")
+        case _:
+            return False
 
 
 def _is_one_of_several(ctx: Context) -> bool:
