@@ -136,18 +136,22 @@ def is_tested(comparison: cst.Comparison, path: Sequence[cst.CSTNode]) -> bool:
 
 
 def asserts_cuda(ctx: Context) -> bool:
-    """Does a test at hand say that it gets the text of a CUDA device back?"""
+    """Does a test at hand expect CUDA's text, or the object for it, as an answer?"""
     if ctx.function is None:
         return False
     for node in walk(ctx.function.body):
-        told: cst.CSTNode | None = None
         if isinstance(node, cst.Assert):
-            told = node.test
+            asked = [n for n in walk(node) if isinstance(n, cst.Comparison)]
+            if any(_names_cuda(n) and is_tested(n, [node]) for n in asked):
+                return True
         elif isinstance(node, cst.Call) and _asserts(node):
-            told = node
-        if told is not None and any(cuda_text(n) is not None for n in walk(told)):
-            return True
+            if _names_cuda(node) and not any(_is_place(arg.value) for arg in node.args):
+                return True
     return False
+
+
+def _names_cuda(node: cst.CSTNode) -> bool:
+    return any(cuda_text(n) is not None for n in walk(node))
 
 
 def _asserts(call: cst.Call) -> bool:

@@ -11,6 +11,7 @@ from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.flow import string_value
 from uncuda.portable import NAMES_GPU, mentions_cuda, uses_own_module
 from uncuda.rules._calls import cuda_function, is_read, is_shown
+from uncuda.rules._literals import answers_about_cuda
 from uncuda.rules.base import Applicability, Bad, Good, Rule
 from uncuda.rules.selection import builds, says_cuda
 from uncuda.walk import walk
@@ -148,8 +149,17 @@ class CudaDeviceCount(Rule):
             id="skip-helper",
         ),
         Bad("import torch\n\nn = torch.cuda.device_count()\n", None, floor=(2, 5), id="floor"),
+        Bad(
+            "import torch\n\n\ndef has_cuda_devices() -> bool:\n    return torch.cuda.device_count() > 0\n",
+            None,
+            id="asked-by-name",
+        ),
     )
     good = (
+        Good(
+            "import torch\n\n\ndef has_cuda_devices() -> bool:\n    return torch.backends.cuda.is_built()\n",
+            "another question",
+        ),
         Good("import torch\n\nn = torch.accelerator.device_count()\n", "portable already"),
         Good("import torch\n\nprint('CUDA devices: see', torch.__version__, 'device_count')\n"),
         Good("import ray\n\nray.init(num_cpus=2)  # device_count of cuda\n"),
@@ -207,6 +217,8 @@ class CudaDeviceCount(Rule):
         fix.needs("torch.accelerator")
         if builds(ctx):
             raise CannotFix("the count may decide over what is built with nvcc")
+        if answers_about_cuda(ctx):
+            raise CannotFix("the function's name says that it is about CUDA")
         if is_shown(ctx):
             if says_cuda(ctx):
                 raise CannotFix("the text is about CUDA")

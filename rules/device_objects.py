@@ -84,9 +84,9 @@ class CudaDeviceObject(Rule):
             id="asked-back",
         ),
         Bad(
-            "import torch\n\n\ndef test_move():\n    assert place_of(3, device=torch.device('cuda', 2)).index == 5\n",
+            "import torch\n\n\ndef test_move():\n    place = place_of(3, torch.device('cuda', 2))\n    assert place.index == 5\n",
             f"import torch\n\n\ndef test_move():\n    device = {_DEVICE}\n"
-            "    assert place_of(3, device=torch.device(device.type, 2)).index == 5\n",
+            "    place = place_of(3, torch.device(device.type, 2))\n    assert place.index == 5\n",
             Applicability.UNSAFE,
             id="told-to-others-in-a-test",
         ),
