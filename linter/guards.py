@@ -284,9 +284,37 @@ def surely_available(ancestors: Sequence[cst.CSTNode], node: cst.CSTNode, flow: 
                 return True
             case cst.IndentedBlock() if _left_without(above, below, flow):
                 return True
+            case cst.FunctionDef() | cst.ClassDef() if below not in above.decorators:
+                if any(_runs_only_where_asked(d.decorator, flow) for d in above.decorators):
+                    return True
             case _:
                 pass
     return False
+
+
+def _runs_only_where_asked(mark: cst.BaseExpression, flow: Flow) -> bool:
+    """Is this `pytest.mark.skipif(not torch.cuda.is_available(), …)`, or what unittest has for it?"""
+    if not isinstance(mark, cst.Call) or not mark.args or mark.args[0].keyword is not None:
+        return False
+    condition = mark.args[0].value
+    match flow.qualified(mark.func):
+        case "pytest.mark.skipif" | "unittest.skipIf":
+            return _is_false_where_asked(condition, flow)
+        case "unittest.skipUnless":
+            return _asks(condition, flow)
+        case _:
+            return False
+
+
+def _is_false_where_asked(condition: cst.BaseExpression, flow: Flow) -> bool:
+    """Is an accelerator available wherever the condition is false?"""
+    match condition:
+        case cst.UnaryOperation(operator=cst.Not(), expression=inner):
+            return _asks(inner, flow)
+        case cst.BooleanOperation(operator=cst.Or()):
+            return _is_false_where_asked(condition.left, flow) or _is_false_where_asked(condition.right, flow)
+        case _:
+            return False
 
 
 def _left_without(suite: cst.IndentedBlock, below: cst.CSTNode, flow: Flow) -> bool:

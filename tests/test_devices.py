@@ -187,6 +187,47 @@ def test_short_after_an_early_return() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("mark", "short"),
+    [
+        ("pytest.mark.skipif(not torch.cuda.is_available(), reason='CUDA')", True),
+        ("pytest.mark.skipif(OLD or not torch.cuda.is_available(), reason='CUDA')", True),
+        ("pytest.mark.skipif(OLD and not torch.cuda.is_available(), reason='CUDA')", False),
+        ("pytest.mark.skipif(torch.cuda.is_available(), reason='CPU')", False),
+        ("unittest.skipUnless(torch.cuda.is_available() and OLD, 'CUDA')", True),
+        ("unittest.skipUnless(torch.cuda.is_available() or OLD, 'CUDA')", False),
+        ("unittest.skipIf(not torch.cuda.is_available(), 'CUDA')", True),
+        ("skipif(not torch.cuda.is_available())", False),
+    ],
+)
+def test_short_in_a_test_that_is_skipped_elsewhere(mark: str, short: bool) -> None:
+    check(
+        f"""
+        import unittest
+        import pytest
+        import torch
+        from here import OLD, skipif
+
+        @{mark}
+        def test_it():
+            x = torch.ones(2).cuda()
+            assert x.sum() == 2
+        """,
+        f"""
+        import unittest
+        import pytest
+        import torch
+        from here import OLD, skipif
+
+        @{mark}
+        def test_it():
+            device = {"SHORT" if short else "LONG"}
+            x = torch.ones(2).to(device)
+            assert x.sum() == 2
+        """,
+    )
+
+
 def test_a_flag_that_only_says_so_is_no_proof() -> None:
     check(
         """

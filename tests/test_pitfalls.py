@@ -1943,7 +1943,7 @@ import torch
 
 @pytest.mark.skipif(not torch.accelerator.is_available(), reason="needs an accelerator")
 def test_add():
-    device = <device>
+    device = torch.accelerator.current_accelerator()
     x = torch.ones(2).to(device)
     assert (x + x).sum() == 4
 """,
