@@ -91,6 +91,24 @@ def test_json_is_read_where_it_is_named_like_settings() -> None:
     assert not is_around("results/config.json")
 
 
+def test_cmake_asks_under_a_condition_or_without_required() -> None:
+    def categories(text: str) -> list[str]:
+        return [told.finding.category.value for told in found("CMakeLists.txt", text)]
+
+    assert categories(
+        "find_package(CUDA)\nif(CUDA_FOUND AND NOT WIN32)\n  enable_language(CUDA)\nendif()\n"
+    ) == [
+        "potential",
+        "potential",
+    ]
+    assert categories(
+        "find_package(CUDA REQUIRED)\nif(NOT CUDA_FOUND)\n  enable_language(CUDA)\nendif()\n"
+    ) == [
+        "mandatory",
+        "mandatory",
+    ]
+
+
 def test_a_file_for_cuda_or_rocm_is_one_of_several() -> None:
     def category(file: str) -> str:
         (told,) = found(file, "flash-attn==2.8.3\n")

@@ -14,7 +14,7 @@ _CMAKE = re.compile(
 )
 _WORD = re.compile(r"\"(?:\\.|[^\"\\])*\"|[^\s\"#]+|#[^\n]*")
 _ABOUT_CUDA = re.compile(r"(?i)cuda|nvidia|gpu|nvcc")
-_OFF = re.compile(r"(?i)\bNOT\b|\bOFF\b")
+_OFF = re.compile(r"(?i)\bNOT\s+\W*\w*(?:cuda|nvidia|gpu|nvcc)|\bOFF\b")
 
 
 def read_cmake(text: str, path: str) -> Iterator[Item]:

@@ -101,7 +101,7 @@ class CudaBuild(FileRule):
 
     Ask first (`check_language(CUDA)`), make it an option, and give the other vendors a branch:
     `enable_language(HIP)`, a SYCL or AscendC toolchain, or no kernels at all. What stands under a condition about
-    CUDA is told as potential.
+    CUDA is told as potential, and so is a package that isn't REQUIRED.
     """
 
     code = "UC843"
@@ -134,9 +134,7 @@ class CudaBuild(FileRule):
         what = self._asks(item, fact.names)
         if what is None:
             return
-        optional = (
-            item.name == "find_package" and "REQUIRED" not in item.arguments and item.arguments[0] != "CUDA"
-        )
+        optional = item.name == "find_package" and "REQUIRED" not in item.arguments
         ctx.report(
             self,
             item,
