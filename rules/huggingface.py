@@ -282,8 +282,8 @@ def _write_text(fix: FixBuilder, value: cst.BaseExpression) -> None:
 class BitsAndBytesQuantization(Rule):
     """`load_in_4bit=True` quantises with bitsandbytes, whose kernels are for CUDA, ROCm, Intel XPU and the CPU.
 
-    On MPS it raises, on Gaudi only a part works, on Ascend only a fork. Weights in the formats of GPTQ, AWQ or
-    torchao have kernels on more devices.
+    On MPS plain torch stands in for most of them, on Gaudi a part works, on Ascend only a fork. Weights in the formats
+    of GPTQ, AWQ or torchao have kernels on more devices.
     """
 
     code = "UC603"
@@ -292,7 +292,7 @@ class BitsAndBytesQuantization(Rule):
     reads_words = False
     category = Category.POTENTIAL
     effort = 3
-    sources = ("bitsandbytes 0.50.2 documentation",)
+    sources = ("bitsandbytes 0.50.2, README and back ends, read",)
     bad = (
         Bad("from transformers import BitsAndBytesConfig\n\nq = BitsAndBytesConfig(load_in_4bit=True)\n"),
         Bad("model = Net.from_pretrained(name, load_in_8bit=True, device_map='auto')\n", id="old-name"),
