@@ -101,12 +101,14 @@ class PendingFix:
 class DeviceRef:
     """A portable device in scope, or an expression for one.
 
-    `text` is what to write; `is_text` says whether it is a str; `name` is it a plain name or attribute.
+    `text` is what to write; `is_text` says whether it is a str; `simple`, whether it is a plain name or attribute;
+    `said`, whether only the code's own word says that it is a device.
     """
 
     text: str
     is_text: bool
     simple: bool
+    said: bool = False
 
 
 @dataclass
@@ -159,13 +161,17 @@ class FixBuilder:
 
     # -- devices -------------------------------------------------------------------------------------------
 
-    def device(self) -> str:
-        """An expression for the selected device (a torch.device or its text: either will do)."""
-        return self.ctx.devices.get(self, any_kind=True).text
+    def device(self, *, typed: bool = False) -> str:
+        """An expression for the selected device (a torch.device or its text: either will do); with `typed`, one of its
+        type, which may have an index."""
+        return self.ctx.devices.get(self, any_kind=True, typed=typed).text
 
-    def device_type(self) -> str:
-        """An expression for the selected device's type, a str such as "cuda" or "cpu"."""
-        ref = self.ctx.devices.get(self, typed=True)
+    def device_type(self, *, any_kind: bool = False) -> str:
+        """An expression for the selected device's type, a str such as "cuda" or "cpu"; with `any_kind`, of what the code
+        itself takes for the device."""
+        ref = self.ctx.devices.get(self, any_kind=any_kind, typed=True)
+        if ref.said:
+            return f"{self.name('torch')}.device({ref.text}).type"
         return ref.text if ref.is_text else f"{_tight(ref.text)}.type"
 
     def torch_device(self) -> str:

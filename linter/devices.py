@@ -10,6 +10,7 @@ import libcst as cst
 
 from uncuda.bindings import Binding, Place, arriving
 from uncuda.class_layout import class_layout, class_start
+from uncuda.current_index import is_current
 from uncuda.device_places import NewDevice, NewModule, Path, Use, join, root_of
 from uncuda.findings import Edit
 from uncuda.fixes.builder import Bind, CannotFix, DeviceRef, FixBuilder, NodeEdit, device_kind
@@ -93,10 +94,11 @@ class Devices:
 
     def with_index(self, fix: FixBuilder, index: str) -> DeviceRef | None:
         """A torch.device with this index (its source text) that is in scope, or that the function binds once for all
-        its uses; None where a device of the place's own says more."""
+        its uses, or the plain one where the index is the current one; None where a device of the place's own says
+        more."""
         if self.ctx.options.device_expr:
             return None
-        found = indexed_device(self.ctx, index)
+        found = indexed_device(self.ctx, index) or self._current(fix, index)
         if found is not None or self._in_scope() is not None:
             return found
         return self._indexed(fix, index)
@@ -203,6 +205,15 @@ class Devices:
             return None
         fix.needs("torch.accelerator")
         return DeviceRef(self._bind(fix, root, path, fix.spelling(), shared), False, True)
+
+    def _current(self, fix: FixBuilder, index: str) -> DeviceRef | None:
+        """The plain device, where the one with this index has been made the current one."""
+        path = self._path(fix)
+        root = root_of(path)
+        if not isinstance(root, cst.IndentedBlock) or not is_current(root, path, index, self.ctx.flow):
+            return None
+        found = self._in_scope() or self._new(fix)
+        return None if found.is_text else found
 
     def _shared_index(self, root: cst.IndentedBlock, path: Path) -> SharedIndex | None:
         if id(root) not in self._shared:

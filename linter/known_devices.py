@@ -127,33 +127,45 @@ def said_device(ctx: Context) -> DeviceRef | None:
                 continue
             if _is_other(ctx, name) or not bound_for_certain(ctx, scope, reached[1], inner):
                 continue
-            return DeviceRef(name, False, True)
+            return DeviceRef(name, False, True, said=True)
     method = own_method(ctx)
     if method is not None and ctx.owner is not None and _is_late(ctx, method):
         known = ctx.owner.attributes().get("device", [])
         bound = bool(known) and all(b.where == "__init__" and b.kind == "assign" for b in known)
         if (bound or "device" in ctx.owner.methods) and not _is_other(ctx, "self.device"):
-            return DeviceRef("self.device", False, True)
+            return DeviceRef("self.device", False, True, said=True)
     for owner in _SETTINGS:
-        if uses(text, f"{owner}.device").sinks:
-            return DeviceRef(f"{owner}.device", False, True)
+        name = f"{owner}.device"
+        if uses(text, name).sinks and _is_set_by_now(ctx, name):
+            return DeviceRef(name, False, True, said=True)
     return None
 
 
+def _is_set_by_now(ctx: Context, name: str) -> bool:
+    """Isn't `name`, an attribute, one that the functions at hand assign later than this?"""
+    assigned = ((scope, scope.members.get(name), inner) for scope, inner in scopes(ctx))
+    return all(not found or bound_for_certain(ctx, scope, found, inner) for scope, found, inner in assigned)
+
+
 def indexed_device(ctx: Context, index: str | None) -> DeviceRef | None:
-    """A torch.device in scope that is bound once, as `torch.device(<selected type>, index)`; `index` by its source
-    text, None for any."""
+    """A torch.device in scope, bound as `torch.device(<selected type>, index)`; `index` by its source text, and then
+    bound once, None for any."""
     for scope, inner in scopes(ctx):
         for name in sorted(scope.bindings(), key=rank):
-            found = scope.bindings()[name]
-            if len(found) != 1 or found[0].kind != "assign" or found[0].value is None:
+            every = scope.bindings()[name]
+            if index is not None and len(every) != 1:
                 continue
-            binding = found[0]
+            if not any(b.kind == "assign" and b.value is not None for b in every):
+                continue
             reached = ctx.flow.bindings(name)
-            if reached is None or reached[0] is not scope or not bound_for_certain(ctx, scope, found, inner):
+            if reached is None or reached[0] is not scope or len(reached[1]) != 1:
+                continue
+            [binding] = reached[1]
+            if binding.kind != "assign" or not bound_for_certain(ctx, scope, [binding], inner):
                 continue
             value = ctx.value(cst.Name(name))
-            if value.kind is not Kind.DEVICE or not value.index or value.which not in _SELECTED:
+            chosen = (*_SELECTED, Which.CUDA) if index is None else _SELECTED
+            if value.kind is not Kind.DEVICE or not value.index or value.which not in chosen:
                 continue
             if index is None or (not inner and _has_index(ctx, scope, binding, index)):
                 return DeviceRef(name, False, True)

@@ -9,6 +9,7 @@ from itertools import pairwise
 import libcst as cst
 
 from uncuda.bindings import Binding, Scope, dotted, surely_bound
+from uncuda.current_index import is_current
 from uncuda.device_places import Path, out_of_blocks, place
 from uncuda.flow import Flow, argument, indexed_cuda_text, string_value
 from uncuda.walk import children
@@ -44,12 +45,13 @@ class _Use:
 
 def shared_index(root: cst.IndentedBlock, above: Path, flow: Flow) -> SharedIndex | None:
     """The first index that at least two CUDA devices in the suite `root`, which ends the path `above`, have, and that
-    is the same in all of them: a number, or a name or attribute that nothing binds anew in between."""
+    is the same in all of them: a number, or a name or attribute that nothing binds anew in between. One that is current
+    by then needs no device of its own."""
     scope = _scope_of(root, flow)
     found: dict[str, list[_Use]] = {}
     for use in _uses(root, above, flow):
         text = use.index.value if isinstance(use.index, cst.Integer) else dotted(use.index)
-        if text is not None:
+        if text is not None and not is_current(root, use.path, text, flow):
             found.setdefault(text, []).append(use)
     for text, uses in found.items():
         if len(uses) > 1 and any(use.number for use in uses):

@@ -150,7 +150,7 @@ def default_backend(fix: FixBuilder, device: str | None = None) -> str:
     dist = fix.ctx.local_name("torch.distributed")
     function = f"{dist}.get_default_backend_for_device" if dist is not None else ""
     function = function or fix.name("torch.distributed.get_default_backend_for_device")
-    return f"{function}({device if device is not None else fix.device()})"
+    return f"{function}({device if device is not None else fix.device(typed=True)})"
 
 
 def names_others(node: cst.CSTNode) -> bool:

@@ -182,7 +182,7 @@ def _device_type(fix: FixBuilder, ids: cst.List) -> str:
             if last_word(device).endswith("device"):
                 fix.needs("an index is the accelerator's")
                 return f"{fix.name('torch')}.device({fix.code(device)}).type"
-    return fix.device_type()
+    return fix.device_type(any_kind=True)
 
 
 class DataParallelDevices(Rule):
