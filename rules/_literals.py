@@ -167,7 +167,9 @@ def _is_place(node: cst.BaseExpression) -> bool:
 
 
 def _word(node: cst.BaseExpression) -> str:
-    return node.attr.value if isinstance(node, cst.Attribute) else getattr(node, "value", "")
+    if isinstance(node, cst.Attribute):
+        return node.attr.value
+    return node.value if isinstance(node, cst.Name) else ""
 
 
 def is_cuda_side(name: str) -> bool:

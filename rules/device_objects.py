@@ -78,7 +78,7 @@ class CudaDeviceObject(Rule):
             id="expected",
         ),
         Bad(
-            "import torch\n\n\ndef test_move(model):\n    move(model, torch.device('cuda'))\n"
+            "import torch\n\n\ndef test_move(model):\n    movers[0].all['x'](model)\n    move(model, torch.device('cuda'))\n"
             "    assert model.options['device'] == 'cuda'\n",
             None,
             id="asked-back",
@@ -180,6 +180,7 @@ class CudaDeviceObject(Rule):
         Good("def device(name):\n    return name\n\n\ndevice('cuda')\n", "a function of one's own"),
         Good("import torch\n\n\ndef test_pick():\n    assert pick('cpu') == torch.device('cpu')  # not cuda\n"),
         Good("import torch\n\n\ndef test_move(model):\n    move(model, torch.device('cpu'))  # not cuda\n"),
+        Good("import torch\n\n\ndef test_all(made):\n    made[0].of['x'](torch.device('cpu'))  # not cuda\n"),
         Good("import torch\n\n\ndef test_place():\n    assert place_of(3, device=torch.device('meta')).index == 5  # not cuda\n"),
         Good("import torch\n\n\ndef tried():\n    return [torch.device('xpu'), torch.device('cpu')]  # no cuda\n"),
         Good("import torch\n\n\ndef test_pick(text):\n    assert str(torch.device(text)) == 'cuda:1'\n"),
