@@ -355,8 +355,15 @@ def import_bindings(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, st
         module = "." * node.level + (node.module or "")
         for alias in node.names:
             if alias.name != "*":
-                dot = "" if module.endswith(".") or not module else "."
-                yield alias.asname or alias.name, f"{module}{dot}{alias.name}"
+                bound = alias.asname or alias.name
+                yield bound, imported_name(module, alias.name, bound)
+
+
+def imported_name(module: str, name: str, bound: str) -> str:
+    """What `from module import name as bound` stands for. A module beside this one that has `torch` hands torch on."""
+    if name == bound == "torch" and module.startswith(".") and module.strip("."):
+        return "torch"
+    return f"{module}{'' if module.endswith('.') or not module else '.'}{name}"
 
 
 def ast_dotted(node: ast.AST | None) -> str | None:

@@ -22,6 +22,7 @@ from uncuda.ast_bindings import (
     FunctionNode,
     ast_dotted,
     import_bindings,
+    imported_name,
     inner_functions,
     method_names,
     module_reader,
@@ -422,12 +423,10 @@ def cst_import_bindings(node: cst.Import | cst.ImportFrom) -> Iterator[tuple[str
     elif not isinstance(node.names, cst.ImportStar):
         module = "." * len(node.relative) + ((dotted(node.module) or "") if node.module else "")
         for alias in node.names:
-            name = dotted(alias.name) or ""
-            dot = "" if module.endswith(".") or not module else "."
-            bound = name
+            name = bound = dotted(alias.name) or ""
             if alias.asname is not None and isinstance(alias.asname.name, cst.Name):
                 bound = alias.asname.name.value
-            yield bound, f"{module}{dot}{name}"
+            yield bound, imported_name(module, name, bound)
 
 
 def class_facts(node: cst.ClassDef) -> ClassFacts:

@@ -47,6 +47,7 @@ PROGRAMS = [
     "x = 1\n\f\ny = 2\n",
     "a = b.importorskip('torch', minversion='2')\nc = import_module('d.e')\nf.g = import_module('h')\n"
     "i = import_module('.j', 'k')\nl, m = import_module('n'), import_module(name)\n",
+    "from .compat import torch, np as numpy\nfrom . import torch as t\nfrom ..a.b import torch as u\n",
 ]
 
 
@@ -137,6 +138,13 @@ def test_a_module_that_a_call_gives_is_an_import() -> None:
         ("import", "torch"),
         ("assign", ""),
     ]
+
+
+def test_a_module_nearby_hands_torch_on() -> None:
+    index, _ = both(
+        "from ..compat import cupy, torch\nfrom .. import torch as own\nfrom .x import torch as t\n"
+    )
+    assert index.aliases == {"cupy": "..compat.cupy", "torch": "torch", "own": "..torch", "t": ".x.torch"}
 
 
 def test_orders_count_the_statements_before() -> None:
