@@ -15,8 +15,10 @@ from typing import Any
 import jsonschema
 import pytest
 
+from uncuda import flow, others
 from uncuda.findings import Outcome, Target
-from uncuda.rules import knowledge
+from uncuda.fixes.shim import SHIM
+from uncuda.rules import _backends, knowledge
 from uncuda.rules.knowledge import _data, refresh
 
 FOLDER = Path(knowledge.__file__).parent
@@ -505,6 +507,19 @@ def test_target_devices_are_devices_of_torch() -> None:
     known = {knowledge.target(t).device for t in Target} - {"npu", "mlu", "musa"}
     done = python("-c", f"import torch\nfor d in {sorted(known)!r}: torch.device(d)")
     assert done.returncode == 0, done.stderr
+
+
+def test_words_that_code_is_read_by_are_those_of_the_targets() -> None:
+    """Lists in the engine and in rules that come before any table is read."""
+    for which in Target:
+        facts = knowledge.target(which)
+        if which not in (Target.CPU, Target.ROCM):
+            assert others._TARGETS[facts.device] is which
+        if facts.backend not in ("gloo", "nccl"):
+            assert facts.backend in _backends.OTHERS
+        if facts.device != "cpu":
+            assert re.search(rf"\b{facts.device}\b", flow._DEVICE_TEXT.pattern)
+            assert facts.device == "xla" or f'"{facts.device}"' in SHIM
 
 
 # -- speed -------------------------------------------------------------------------------------------------
