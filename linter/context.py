@@ -28,7 +28,7 @@ from uncuda.guards import (
 )
 from uncuda.others import own_branches
 from uncuda.source import Lines
-from uncuda.walk import children, walk
+from uncuda.walk import STATEMENTS, children, walk
 
 if TYPE_CHECKING:
     from uncuda.index import ClassFacts, FileIndex, ImportSite
@@ -62,6 +62,8 @@ class RawFinding:
 
     rule: Rule
     node: cst.CSTNode
+    statement: cst.CSTNode | None
+    """The one that it is in, where that is known."""
     message: str
     symbol: str
     outcomes: Mapping[Target, Outcome]
@@ -178,17 +180,13 @@ class Context:
         return self._search(node)
 
     def _search(self, node: cst.CSTNode) -> tuple[cst.CSTNode | None, list[cst.CSTNode]]:
-        base = self.ancestors[-1] if self.ancestors else None
-        for top in reversed([self.ancestors[0]] if base is None else self.ancestors):
-            stack: list[tuple[cst.CSTNode, list[cst.CSTNode]]] = [
-                (top, [*self.ancestors[: self.ancestors.index(top)]])
-            ]
-            while stack:
-                item, path = stack.pop()
-                for child in children(item):
-                    if child is node:
-                        return item, [*path, item]
-                    stack.append((child, [*path, item]))
+        searched: cst.CSTNode | None = None
+        for depth in range(len(self.ancestors) - 1, -1, -1):
+            top = self.ancestors[depth]
+            path = _path_down(top, node, searched)
+            if path:
+                return path[-1], [*self.ancestors[:depth], *path]
+            searched = top
         return None, []
 
     def in_script(self) -> bool:
@@ -308,6 +306,7 @@ class Context:
             RawFinding(
                 rule,
                 node,
+                _statement_of(path if len(path) > 1 else [*self.ancestors, node]),
                 message,
                 symbol,
                 told,
@@ -471,6 +470,41 @@ class Context:
         if name not in self._bound:
             self._bound[name] = self.flow.bindings(name)
         return self._bound[name]
+
+
+def _path_down(top: cst.CSTNode, node: cst.CSTNode, searched: cst.CSTNode | None) -> list[cst.CSTNode]:
+    """The nodes from `top` down to the parent of `node`; none where it isn't below. What is below `searched` is known
+    not to have it."""
+    above: dict[int, cst.CSTNode] = {}
+    waiting = [top]
+    while waiting:
+        here = waiting.pop()
+        for child in children(here):
+            if child is node:
+                path = [here]
+                while path[-1] is not top:
+                    path.append(above[id(path[-1])])
+                return path[::-1]
+            if child is not searched:
+                above[id(child)] = here
+                waiting.append(child)
+    return []
+
+
+def _statement_of(path: list[cst.CSTNode]) -> cst.CSTNode | None:
+    """The innermost statement on the way to the end of a path; an `elif` belongs to the `if`."""
+    for depth in range(len(path) - 1, -1, -1):
+        node = path[depth]
+        if isinstance(node, cst.SimpleStatementLine):
+            # The names that it imports are no nodes of a path.
+            return node.body[0] if len(node.body) == 1 else None
+        if node.__class__ in STATEMENTS and not (depth and _is_elif(node, path[depth - 1])):
+            return node
+    return None
+
+
+def _is_elif(node: cst.CSTNode, above: cst.CSTNode) -> bool:
+    return isinstance(above, cst.If) and above.orelse is node
 
 
 def _is_border(text: str, at: int) -> bool:

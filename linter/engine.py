@@ -39,13 +39,13 @@ from uncuda.parsing import (
     refuse_long_lines,
     refuse_long_statement,
 )
-from uncuda.positions import spans
+from uncuda.positions import spans, spans_within
 from uncuda.prose import in_code
 from uncuda.rules.registry import all_rules
 from uncuda.source import Lines, above_comments
 from uncuda.trees import Trees
 from uncuda.triggers import Triggers, triggers_of
-from uncuda.walk import COMPOUND_STATEMENTS, SMALL_STATEMENTS, children, is_text_statement
+from uncuda.walk import SMALL_STATEMENTS, STATEMENTS, children, is_text_statement
 
 MAX_ROUNDS = 12
 """Fixes are applied until nothing changes, at most this often."""
@@ -213,9 +213,6 @@ _ALL_RULES = -1
 # -- the walk ----------------------------------------------------------------------------------------------
 
 
-_STATEMENTS = SMALL_STATEMENTS | COMPOUND_STATEMENTS
-
-
 class _Walker:
     """Runs rules over trees, with the context moved along."""
 
@@ -243,7 +240,7 @@ class _Walker:
 
     def _visit(self, node: cst.CSTNode) -> None:
         kind = node.__class__
-        if self._inside is None or kind not in _STATEMENTS:
+        if self._inside is None or kind not in STATEMENTS:
             self._look(node, kind)
             return
         rules = self._inside[id(node)]
@@ -362,20 +359,23 @@ def _check_island(text: str, island: Island, ctx: Context, walker: _Walker, tree
         ctx.owner = facts
         wrapper = root.body[0]
         assert isinstance(wrapper, cst.If) and isinstance(wrapper.body, cst.IndentedBlock)
+        body = wrapper.body.body
         ctx.scope = _class_scope(facts, ctx.module)
-        walker.run(root, wrapper.body.body, [wrapper.body], *_rules_of(wrapper.body.body, island))
+        walker.run(root, body, [wrapper.body], *_rules_of(body, island))
         ctx.owner = None
         ctx.scope = ctx.module
     else:
+        body = root.body
         ctx.scope = ctx.module
-        ctx.module.places = _places(root.body, island.order)
-        stmt = root.body[0]
+        ctx.module.places = _places(body, island.order)
+        stmt = body[0]
         if island.head_only and isinstance(stmt, cst.ClassDef):
             walker.run(root, _head(stmt), [root, stmt], island.rules[0])
         else:
-            walker.run(root, root.body, [root], *_rules_of(root.body, island))
+            walker.run(root, body, [root], *_rules_of(body, island))
         ctx.module.places = {}
-    return _placed(text, root, ctx, island.start - prefix, source)
+    shift = island.start - prefix
+    return _placed(text, root, ctx, shift, source, _starts(body, island, shift) if ctx.raw else {})
 
 
 def _rules_of(body: Sequence[cst.CSTNode], island: Island) -> tuple[int, dict[int, int] | None]:
@@ -385,6 +385,15 @@ def _rules_of(body: Sequence[cst.CSTNode], island: Island) -> tuple[int, dict[in
     if len(found) == len(island.rules):
         return 0, {id(stmt): rules for stmt, rules in zip(found, island.rules, strict=True)}
     return reduce(or_, island.rules), None
+
+
+def _starts(body: Sequence[cst.CSTNode], island: Island, shift: int) -> dict[int, int]:
+    """Where the statements of an island begin in the text of its tree, by their `id`; none where libcst sees others than
+    `ast`."""
+    found, starts = list(statements(body)), island.starts()
+    if len(found) != len(starts):
+        return {}
+    return {id(stmt): start - shift for stmt, start in zip(found, starts, strict=True)}
 
 
 def _class_scope(facts: ClassFacts | None, module: Scope) -> Scope:
@@ -436,7 +445,7 @@ def _check_whole(
             ctx.scope = ctx.module
             walker.run(whole, [stmt], [whole], _ALL_RULES)
     ctx.module.places = {}
-    found = _sorted(_placed(text, whole, ctx, 0, text))
+    found = _sorted(_placed(text, whole, ctx, 0, text, {}))
     ctx.close()
     return found
 
@@ -448,35 +457,66 @@ def _sorted(found: list[Finding]) -> list[Finding]:
 # -- from nodes to places ----------------------------------------------------------------------------------
 
 
-def _placed(text: str, root: cst.Module, ctx: Context, shift: int, source: str) -> list[Finding]:
-    """The raw findings of a tree with their offsets in `text`. `shift` is where the tree's text begins."""
+def _placed(
+    text: str, root: cst.Module, ctx: Context, shift: int, source: str, starts: dict[int, int]
+) -> list[Finding]:
+    """The raw findings of a tree with their offsets in `text`. `shift` is where the tree's text, `source`, begins;
+    `starts`: where in it statements do, by their `id`, if that is known."""
     if not ctx.raw:
         return []
     ctx.devices.settle()
-    wanted: list[cst.CSTNode] = []
     for raw in ctx.raw:
-        wanted.append(raw.node)
         if raw.fix is not None:
             edits = [_bound(edit) for edit in raw.fix.edits if not _is_spared(edit)]
             raw.fix.edits = [edit for edit in edits if edit is not None]
             if len(raw.fix.edits) < len(edits):
                 raw.fix = None
-                continue
-            for edit in raw.fix.edits:
-                if isinstance(edit, Replace):
-                    wanted.append(edit.node)
-                elif isinstance(edit, ReplaceArguments):
-                    wanted.extend((edit.call, edit.call.func))
-                elif isinstance(edit, (InsertBefore, Indent)):
-                    wanted.extend(_with_smalls(edit.statement))
-                elif isinstance(edit, Remove):
-                    wanted.extend((*_with_smalls(edit.statement), *_last_line(edit.statement)))
-    written, where = spans(root, wanted)
-    # Where the text has no line break at its end, what is written may have one.
-    exact = source.startswith(written.rstrip("\r\n"))
+    wanted = [placed for raw in ctx.raw for placed in _wanted(raw)]
+    where, exact = _by_statement(root, wanted, source, starts), True
+    if where is None:
+        written, where = spans(root, (node for node, _ in wanted))
+        # Where the text has no line break at its end, what is written may have one.
+        exact = source.startswith(written.rstrip("\r\n"))
     found = [_finding(text, raw, where, shift, exact, ctx) for raw in ctx.raw]
     ctx.raw.clear()
     return found
+
+
+def _wanted(raw: RawFinding) -> Iterator[tuple[cst.CSTNode, cst.CSTNode | None]]:
+    """The nodes whose places a finding needs, each with the statement that it is in, where that is known."""
+    yield raw.node, raw.statement
+    for edit in raw.fix.edits if raw.fix is not None else ():
+        if isinstance(edit, Replace):
+            yield edit.node, raw.statement
+        elif isinstance(edit, ReplaceArguments):
+            yield edit.call, raw.statement
+            yield edit.call.func, raw.statement
+        elif isinstance(edit, (InsertBefore, Indent, Remove)):
+            for node in _heads(edit.statement):
+                yield node, node if node.__class__ in STATEMENTS else edit.statement
+            if isinstance(edit, Remove):
+                yield from ((small, small) for small in _last_line(edit.statement))
+
+
+def _by_statement(
+    root: cst.Module,
+    wanted: list[tuple[cst.CSTNode, cst.CSTNode | None]],
+    source: str,
+    starts: dict[int, int],
+) -> dict[int, tuple[int, int]] | None:
+    """The places of nodes in `source`, statement by statement; None where one can't be told so."""
+    inside: dict[int, tuple[cst.CSTNode, list[cst.CSTNode]]] = {}
+    for node, statement in wanted:
+        if statement is None or id(statement) not in starts:
+            return None
+        inside.setdefault(id(statement), (statement, []))[1].append(node)
+    where: dict[int, tuple[int, int]] = {}
+    for key, (statement, nodes) in inside.items():
+        found = spans_within(root, statement, nodes, source, starts[key])
+        if found is None:
+            return None
+        where |= found
+    return where
 
 
 def _is_spared(edit: NodeEdit) -> bool:

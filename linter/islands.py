@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import accumulate
 
 from uncuda.ast_bindings import AstSuiteReader, AstText, nested_suites, statements
@@ -27,8 +28,8 @@ class Island:
     """A top-level statement, a class's head or a class member: characters `start:end`, whole lines.
 
     `rules`: for each statement in it, in the order of `statements`, those that may find something in its own code, as
-    bits. `owner`: the class of a member. `order`: that of the statement before it in the module. `head_only`: a class
-    without its body.
+    bits; `starts` tells where each begins. `owner`: the class of a member. `order`: that of the statement before it in the
+    module. `head_only`: a class without its body.
     """
 
     start: int
@@ -37,6 +38,7 @@ class Island:
     owner: str = ""
     order: int = 0
     head_only: bool = False
+    starts: Callable[[], list[int]] = field(default=list, compare=False, repr=False)
 
 
 class Names:
@@ -149,8 +151,11 @@ class Islands:
             island, group, inside = found[key]
             told = self._rules(island, group.members, inside)
             if any(told):
-                islands.append(replace(island, rules=told))
+                islands.append(replace(island, rules=told, starts=partial(self._beginnings, group.members)))
         return islands
+
+    def _beginnings(self, members: list[ast.stmt]) -> list[int]:
+        return [self.source.span(stmt)[0] for stmt in statements(members)]
 
     def _class_hits(self, node: ast.ClassDef) -> list[Hit]:
         if not any(isinstance(stmt, (ast.Import, ast.ImportFrom, ast.Assign)) for stmt in node.body):

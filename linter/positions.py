@@ -1,7 +1,8 @@
-"""Where chosen nodes of a tree stand in its text, found by writing the tree out once."""
+"""Where chosen nodes of a tree stand in its text, found by writing the tree out, or the statements that they are in."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import libcst as cst
 from libcst._nodes.internal import CodegenState
 
 _UNTOLD = nullcontext()
+_INDENT = re.compile(r"[ \t\f]*")
 
 
 class _Span(AbstractContextManager[None]):
@@ -79,9 +81,37 @@ class _AllFound(Exception):
 def spans(tree: cst.Module, nodes: Iterable[cst.CSTNode]) -> tuple[str, dict[int, tuple[int, int]]]:
     """For each of `nodes` (by `id`) the offsets of its first and past its last character in the text of `tree`, without
     its own parentheses; and that text as far as the last of them."""
-    recorder = _Recorder(default_indent=tree.default_indent, default_newline=tree.default_newline)
-    recorder.wanted = frozenset(map(id, nodes))
-    recorder.missing = set(recorder.wanted)
-    with suppress(_AllFound):
-        tree._codegen(recorder)
+    recorder = _written(tree, tree, nodes)
     return "".join(recorder.tokens), recorder.spans
+
+
+def spans_within(
+    tree: cst.Module, statement: cst.CSTNode, nodes: Iterable[cst.CSTNode], source: str, start: int
+) -> dict[int, tuple[int, int]] | None:
+    """The same for nodes of one statement of `tree`, which begins at `start` in the tree's text `source`: what stands
+    around it isn't written out. None where a node isn't in it, or what is written isn't in the source."""
+    line = max(source.rfind("\n", 0, start), source.rfind("\r", 0, start)) + 1
+    indent = _INDENT.match(source, line)
+    assert indent is not None
+    recorder = _written(tree, statement, nodes, statement, indent=indent[0])
+    begun = recorder.spans.get(id(statement))
+    if begun is None or recorder.missing:
+        return None
+    shift = start - begun[0]
+    if shift < 0 or not source.startswith("".join(recorder.tokens), shift):
+        return None
+    return {key: (first + shift, last + shift) for key, (first, last) in recorder.spans.items()}
+
+
+def _written(
+    tree: cst.Module, top: cst.CSTNode, nodes: Iterable[cst.CSTNode], *more: cst.CSTNode, indent: str = ""
+) -> _Recorder:
+    """What is known when `top`, a part of `tree`, has been written as far as the last of `nodes`."""
+    recorder = _Recorder(
+        default_indent=tree.default_indent, default_newline=tree.default_newline, indent_tokens=[indent]
+    )
+    recorder.missing = set(map(id, nodes))
+    recorder.wanted = frozenset(recorder.missing.union(map(id, more)))
+    with suppress(_AllFound):
+        top._codegen(recorder)
+    return recorder

@@ -48,6 +48,7 @@ def _kinds(base: type) -> frozenset[type[cst.CSTNode]]:
 # class in a set.
 SMALL_STATEMENTS = _kinds(cst.BaseSmallStatement)
 COMPOUND_STATEMENTS = _kinds(cst.BaseCompoundStatement)
+STATEMENTS = SMALL_STATEMENTS | COMPOUND_STATEMENTS
 SUITES = _kinds(cst.BaseSuite)
 
 _Reader = Callable[[cst.CSTNode], Any]
