@@ -285,6 +285,11 @@ def _number(node: cst.BaseExpression) -> int:
             return sys.maxsize
 
 
+def _is_none(binding: Binding) -> bool:
+    value = binding.value() if binding.value is not None else None
+    return isinstance(value, cst.Name) and value.value == "None"
+
+
 def _negated(value: Value) -> Value:
     """`not` of a condition."""
     kind = _OPPOSITE.get(value.kind)
@@ -374,7 +379,7 @@ class Flow:
 
     def _import_of(self, name: str) -> str | None:
         """What a plain name stands for: an import of it that reaches the place (another binding may come instead, where
-        the import fails), or a dotted name that is assigned to it."""
+        the import fails), or a dotted name that is assigned to it (and else None, where there is none)."""
         found = self.bindings(name)
         if found is None:
             return name if self.index.star_import and name == "torch" else None
@@ -382,11 +387,13 @@ class Flow:
         imported = {b.target for b in reached if b.kind == "import"}
         if imported:
             return imported.pop() if len(imported) == 1 else None
-        if self._depth > 4 or not all(b.kind == "assign" and b.target for b in reached):
+        if self._depth > 4 or not any(b.target for b in reached):
+            return None
+        if not all(b.kind == "assign" and (b.target or _is_none(b)) for b in reached):
             return None
         self._depth += 1
         try:
-            told = {self._in(scope, b)._resolved(b.target) for b in reached if b.target != name}
+            told = {self._in(scope, b)._resolved(b.target) for b in reached if b.target not in ("", name)}
         finally:
             self._depth -= 1
         return told.pop() if len(told) == 1 else None
