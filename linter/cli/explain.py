@@ -184,7 +184,8 @@ def _found(word: str) -> Iterator[_Page]:
         if word.lower() == target.value or (target is not Target.ROCM and word.lower() == facts.device):
             yield _Page("target", target.value)
             return
-    for name in (word, word.removesuffix("()"), f"torch.{word}"):
+    name = word.removesuffix("()")
+    for name in (word, name, f"torch.{name}", f"torch.Tensor.{name.removeprefix('.')}"):
         if knowledge.lookup(name) is not None:
             yield _Page("api", name)
             return
@@ -199,6 +200,11 @@ def _found(word: str) -> Iterator[_Page]:
     if variable is not None:
         yield _Page("api", variable)
         return
+    for symbol in (*knowledge.apis(), *knowledge.frameworks()):
+        words = knowledge.spelled(symbol)
+        if ("." in word and word in words.names) or ("_" in word and word in words.texts):
+            yield _Page("api", symbol)
+            return
     package = knowledge.package(word) or knowledge.distribution(word)
     if package is not None:
         yield _Page("package", package.import_name)
@@ -216,12 +222,16 @@ def _not_known(word: str) -> str:
     choices |= {target.value: target.value for target in Target}
     for package in knowledge.packages().values():
         choices |= {name.lower(): name for name in (package.import_name, *package.pypi)}
-    choices |= {shown_symbol(symbol).lower(): symbol for symbol in knowledge.apis()}
+    entries = (*knowledge.apis(), *knowledge.frameworks())
+    choices |= {shown_symbol(symbol).lower(): symbol for symbol in entries}
     if re.fullmatch(r"(?i)UC\d+", word):
         # Codes are alike whatever they mean.
         return f"there is no rule {visible(word)}; `uncuda explain` lists all"
     near = [choices[name] for name in get_close_matches(word.lower(), choices, 3, 0.7)]
     near = list(dict.fromkeys([*near, *knowledge.nearest(word)]))[:3]
+    if not near and len(word) > 2:
+        holding = [name for name in choices if word.lower() in name]
+        near = [choices[name] for name in sorted(holding, key=len)][:3]
     hint = (
         f"did you mean {' or '.join(map(shown_symbol, near))}?"
         if near

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from typing import Any
 
 from uncuda.findings import Applicability, Finding, Outcome, Target
+from uncuda.fixes.styles import Spelling
 from uncuda.report.blocks import (
     Block,
     Bullets,
@@ -31,6 +33,7 @@ from uncuda.rules.knowledge import (
 )
 
 _NEWEST = (99, 0)
+_DEVICE = f"one of the project's own, or {as_code(Spelling().device)} (`uncuda explain UC201`)."
 _FIXES = {
     Applicability.SAFE: "with a safe fix",
     Applicability.UNSAFE: "with a fix that wants a second look",
@@ -55,17 +58,28 @@ def shown_symbol(symbol: str) -> str:
     return symbol.removeprefix("env:")
 
 
+def shown_replacement(text: str) -> str:
+    """What to write instead, as code where it is code."""
+    for program in (text, f"{text} pass"):
+        try:
+            ast.parse(program)
+        except SyntaxError:
+            continue
+        return as_code(text)
+    return text
+
+
 def _api_facts(api: Api) -> Iterator[tuple[str, str]]:
     if api.replacement is not None:
         floor = f" (torch {dotted(api.min_torch)} or later)" if api.min_torch is not None else ""
-        yield "Write instead", f"{as_code(api.replacement)}{floor}"
+        yield "Write instead", f"{shown_replacement(api.replacement)}{floor}"
         if "DEVICE" in api.replacement:
             yield (
                 "DEVICE",
                 "the portable device: the project's own, or the one that `uncuda explain UC201` shows",
             )
         if api.keeps_cpu == "yes":
-            yield "On a CPU", "does there what the original does"
+            yield "On a CPU", "does there what the original does, or works where that raised"
         elif api.keeps_cpu == "guard":
             guard = f" {as_code(api.guard)}" if api.guard is not None else " a test"
             yield "On a CPU", f"raises, where the original may not: write it under{guard}"
@@ -223,7 +237,11 @@ def target_blocks(facts: TargetFacts, *, whole: bool = False) -> list[Block]:
         ),
     ]
     if whole:
-        blocks += [*_names_in_full(which), *_packages_in_full(which)]
+        blocks += [
+            Paragraph(f"In what follows `DEVICE` stands for the device of your program: {_DEVICE}"),
+            *_names_in_full(which),
+            *_packages_in_full(which),
+        ]
     else:
         substitutes = [f"{p.import_name}: {status_text(p.support[which])}" for p in _with_substitute(which)]
         if substitutes:
@@ -251,12 +269,12 @@ def _target_facts(facts: TargetFacts) -> Iterator[tuple[str, str]]:
     yield "Autocast", f"{dtypes}; {as_code(f'torch.{facts.autocast_default}')} unless told otherwise"
     yield "torch.compile", f"back end {as_code(facts.compile_backend)}"
     for label, values in (
-        ("Visible devices", facts.visible_devices),
-        ("In a container", facts.container_devices),
-        ("Allocator", facts.allocator),
-        ("Waiting launches", facts.launch_blocking),
+        ("Choice of devices", facts.visible_devices),
+        ("For a container", facts.container_devices),
+        ("Allocator settings", facts.allocator),
+        ("Synchronous launches", facts.launch_blocking),
         ("Monitor", facts.smi),
-        ("docker run", facts.docker_devices),
+        ("Given to docker run", facts.docker_devices),
         ("Kubernetes", facts.k8s),
     ):
         if values:
@@ -303,7 +321,7 @@ def _names_in_full(which: Target) -> Iterator[Block]:
                 [
                     (
                         as_code(shown_symbol(api.symbol)),
-                        as_code(api.replacement or ""),
+                        shown_replacement(api.replacement or ""),
                         dotted(api.min_torch) if api.min_torch else "",
                     )
                     for api in replaced
