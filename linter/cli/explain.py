@@ -184,8 +184,8 @@ def _found(word: str) -> Iterator[_Page]:
         if word.lower() == target.value or (target is not Target.ROCM and word.lower() == facts.device):
             yield _Page("target", target.value)
             return
-    name = word.removesuffix("()")
-    for name in (word, name, f"torch.{name}", f"torch.Tensor.{name.removeprefix('.')}"):
+    plain = word.removesuffix("()")
+    for name in (word, plain, f"torch.{plain}", f"torch.Tensor.{plain.removeprefix('.')}"):
         if knowledge.lookup(name) is not None:
             yield _Page("api", name)
             return
