@@ -23,7 +23,8 @@ def drop_unused(before: str, after: str, wanted: Callable[[str], bool] | None = 
     """`after` without the import names that `before` used and `after` doesn't.
 
     A name is kept when it was unused already, is listed in `__all__`, is imported with a redundant alias
-    (`import x as x`, a re-export), is `wanted` of the module by others, or stands in a statement that shares its line or has a comment for a tool.
+    (`import x as x`, a re-export), is `wanted` of the module by others, or stands in a `try` or in a statement that
+    shares its line or has a comment for a tool.
     """
     if before == after or not _IMPORT_WORD.search(after):
         return after
@@ -31,6 +32,8 @@ def drop_unused(before: str, after: str, wanted: Callable[[str], bool] | None = 
     if old is None or new is None:
         return after
     one, other = list(_scopes(old)), list(_scopes(new))
+    known = {scope.name for scope in one}
+    other = [scope for scope in other if scope.name in known]  # without the helpers that fixes wrote
     if [scope.name for scope in one] != [scope.name for scope in other]:
         return after
     edits: list[Edit] = []
@@ -148,12 +151,12 @@ def _suites_with_imports(
     body: list[ast.stmt], owner: ast.If | None = None
 ) -> Iterator[tuple[list[ast.stmt], ast.If | None]]:
     """The suites of a scope that hold imports, classes among them, functions not; each with the `if` that can go when
-    its suite does."""
+    its suite does. An import in a `try` asks whether the module is there: it stays."""
     if any(isinstance(stmt, (ast.Import, ast.ImportFrom)) for stmt in body):
         yield body, owner
     stays = any(not isinstance(stmt, (ast.Import, ast.ImportFrom, ast.If)) for stmt in body)
     for stmt in body:
-        if not isinstance(stmt, _Function):
+        if not isinstance(stmt, _Function) and not (isinstance(stmt, ast.Try) and stmt.handlers):
             alone = stmt if stays and isinstance(stmt, ast.If) and _only_asks(stmt) else None
             for suite in nested_suites(stmt):
                 yield from _suites_with_imports(suite, alone)

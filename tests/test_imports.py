@@ -31,7 +31,6 @@ DROPPED = [
     ("import a\n\nimport b\n", "a, b", "b", "\nimport b\n"),
     ("import a\nimport a.b\n", "a.b", "1", ""),
     ("if x:\n    import a\n    import b\n", "a, b", "b", "if x:\n    import b\n"),
-    ("try:\n    import a\nexcept ImportError:\n    b = 1\n", "a", "1", "try:\n    pass\nexcept ImportError:\n    b = 1\n"),
     ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import a\n", "a, TYPE_CHECKING", "TYPE_CHECKING",
      "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    pass\n"),
     ("import a  # for x\nimport b\n", "a, b", "b", "import b\n"),
@@ -65,6 +64,13 @@ KEPT = [
     ("from a import b\n\n\ndef f() -> 'list[b]': pass\n\n\n", "b", "1", "an annotation"),
     ("from a import b\n__all__ = []\n__all__ += ['b']\n", "b", "1", "exported"),
     ("from a import b\n__all__.append('b')\n", "b", "1", "exported"),
+    ("try:\n    import a\nexcept ImportError:\n    b = 1\n", "a", "1", "it asks whether the module is there"),
+    (
+        "try:\n    import a\n    b = True\nexcept ImportError:\n    b = False\n",
+        "a",
+        "1",
+        "it asks whether the module is there",
+    ),
     ("import a  # noqa: F401\n", "a", "1", "has a comment"),
     ("from a import (  # noqa\n    b,\n)\n", "b", "1", "has a comment for a tool"),
     ("from a import (\n    b,  # type: ignore\n    c,\n)\n", "b, c", "c", "has a comment for a tool"),
@@ -108,6 +114,12 @@ PROSE = [
 def test_a_name_in_prose_is_no_use(line: str) -> None:
     before, after = f"from a import b\n{line}\nx = b\n", f"from a import b\n{line}\nx = 1\n"
     assert drop_unused(before, after) == f"{line}\nx = 1\n"
+
+
+def test_a_helper_that_a_fix_wrote_hides_no_unused_import() -> None:
+    before = "import a, b\n\n\ndef f():\n    return a.x + b.x\n"
+    after = "import a, b\n\n\ndef _helper():\n    return a.y\n\n\ndef f():\n    return a.x + _helper()\n"
+    assert drop_unused(before, after) == after.replace("import a, b", "import a")
 
 
 def test_a_use_in_a_function_counts() -> None:
@@ -204,8 +216,23 @@ def test_a_new_import_keeps_the_order(imports: str, sorted_in: str) -> None:
     assert fixed.startswith(sorted_in + "\nimport torch\n")
 
 
-def test_an_import_for_type_checkers_is_none() -> None:
-    head = "from typing import TYPE_CHECKING\n\n"
-    body = "if TYPE_CHECKING:\n    import torch\n\n\ndef move(x: 'torch.Tensor'):\n    return x.cuda()\n"
-    fixed = fix_text(head + body, Options(), unsafe=True)
-    assert fixed.text.startswith(f"{head}import torch\n\nif TYPE_CHECKING:\n    import torch\n")
+PUT_OFF = [
+    ("from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    import torch\n", "x: 'torch.Tensor'"),
+    ("def make():\n    import torch\n\n    return torch.ones(2)\n", "x"),
+]
+
+
+@pytest.mark.parametrize(("head", "parameter"), PUT_OFF, ids=["for type checkers", "in a function"])
+def test_torch_stays_put_off(head: str, parameter: str) -> None:
+    code = f"{head}\n\ndef move({parameter}):\n    return x.cuda()\n"
+    assert fix_text(code, Options(), unsafe=True).text == code
+    own = code.replace("    return x.cuda", "    import torch\n\n    return x.cuda")
+    assert ".cuda()" not in fix_text(own, Options(), unsafe=True).text
+
+
+def test_torch_comes_unsafely_where_nothing_loads_it() -> None:
+    code = "def move(x):\n    return x.to('cuda')\n"
+    assert fix_text(code, Options()).text == code
+    assert fix_text(code, Options(), unsafe=True).text.startswith("import torch\n\n")
+    loaded = f"import torchvision\n\n\n{code}"
+    assert fix_text(loaded, Options()).text.startswith("import torchvision\nimport torch\n")
