@@ -26,7 +26,7 @@ from uncuda.guards import (
     is_for_checkers,
     is_for_types,
 )
-from uncuda.others import own_branches
+from uncuda.others import is_cuda_implementation, own_branches
 from uncuda.source import Lines
 from uncuda.walk import STATEMENTS, children, walk
 
@@ -284,6 +284,7 @@ class Context:
         told = dict(self.outcomes(symbol, node) if outcomes is None else outcomes)
         # What has a branch of its own is handled; the branch for CUDA devices is then right as it stands.
         handled, cuda_side = own_branches(path)
+        cuda_side = cuda_side or (self.owner is not None and is_cuda_implementation(self.owner.name))
         for target in Target if cuda_side else handled:
             if told.get(target) not in (None, Outcome.WORKS):
                 told[target] = Outcome.HARMLESS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -28,7 +29,17 @@ _TARGETS = {
     "xm": Target.XLA,
     "tpu": Target.XLA,
 }
+_IMPLEMENTATION = re.compile(
+    r"(?:cuda|nvidia)\w*?(?:platform|accelerator|backend)|(?:platform|accelerator|backend)_?(?:cuda|nvidia)",
+    re.I,
+)
 _OTHERS = frozenset({*_TARGETS, "mtia", "privateuseone", "maia", "gcu", "sdaa"})
+
+
+def is_cuda_implementation(name: str) -> bool:
+    """Is a class by this name (`CudaPlatform`, `CUDA_Accelerator`) what an interface is on CUDA, beside those for other
+    hardware?"""
+    return bool(_IMPLEMENTATION.search(name)) and "test" not in name.lower()
 
 
 def names_others(node: cst.CSTNode) -> bool:

@@ -50,3 +50,13 @@ def test_without_another_branch_nothing_is_handled() -> None:
     alone = CHAIN[: CHAIN.index("    elif")]
     assert outcomes(alone, "UC205")[Target.ASCEND] is not Outcome.HARMLESS
     assert fix_text(alone, unsafe=True).text != alone
+
+
+def test_the_implementation_of_an_interface_for_cuda_is_right_as_it_stands() -> None:
+    body = "import torch\n\n\nclass {}(Base):\n    def wait(self):\n        torch.cuda.synchronize()\n"
+    for name in ("CudaPlatform", "PlatformCUDA", "CUDA_Accelerator", "NvmlCudaPlatform"):
+        text = body.format(name)
+        assert {o for t, o in outcomes(text, "UC206").items() if t is not Target.ROCM} == {Outcome.HARMLESS}
+        assert fix_text(text, unsafe=True).text == text
+    for name in ("CudaTimer", "TestCudaPlatform", "Platform"):
+        assert outcomes(body.format(name), "UC206")[Target.ASCEND] is Outcome.CRASH
