@@ -41,7 +41,7 @@ from uncuda.parsing import (
 )
 from uncuda.positions import spans, spans_within
 from uncuda.prose import in_code
-from uncuda.rules.registry import all_rules
+from uncuda.rules.registry import all_rules, housekeeping_rules
 from uncuda.source import Lines, above_comments
 from uncuda.trees import Trees
 from uncuda.triggers import Triggers, triggers_of
@@ -166,7 +166,7 @@ class _Catalogue:
     """All rules in the order in which they see a node, each with a bit of its own."""
 
     bits: dict[str, int]
-    """By trigger: the rules that have it."""
+    """By trigger: the rules that have it; none has what begins a comment that silences rules."""
     codes: dict[str, int]
     for_texts: int
     """The rules that look into texts of several words."""
@@ -174,6 +174,10 @@ class _Catalogue:
     """The rules that look into texts of one word."""
     triggers: Triggers
     visits: tuple[tuple[int, type[cst.CSTNode], _Visit], ...]
+
+    def hits(self, text: str) -> list[tuple[int, int]]:
+        """Where in the text of a file a trigger stands, and the rules that have it."""
+        return [(at, self.bits[trigger]) for at, trigger in self.triggers.hits(text) if self.bits[trigger]]
 
     @cached_property
     def listeners(self) -> Listeners:
@@ -183,7 +187,8 @@ class _Catalogue:
 @cache
 def _catalogue() -> _Catalogue:
     rules = sorted((r for r in all_rules() if r.triggers), key=lambda r: (r.priority, r.code))
-    bits: dict[str, int] = {}
+    # With these, the triggers are the prefilter's, which are made already.
+    bits = {trigger: 0 for rule in housekeeping_rules() for trigger in rule.triggers}
     visits: list[tuple[int, type[cst.CSTNode], _Visit]] = []
     codes: dict[str, int] = {}
     for_texts = sum(1 << number for number, rule in enumerate(rules) if rule.reads_texts)
@@ -293,8 +298,8 @@ _NO_BODY = "    pass"
 def _findings(text: str, options: Options, trees: Trees) -> list[Finding]:
     catalogue = _catalogue()
     lines = Lines(text)
-    refuse_long_lines(lines, catalogue.triggers.found_in)
-    hits = [(at, catalogue.bits[trigger]) for at, trigger in catalogue.triggers.hits(text)]
+    refuse_long_lines(lines, lambda line: bool(catalogue.hits(line)))
+    hits = catalogue.hits(text)
     if hits:
         hits = in_code(text, hits, catalogue.for_texts, catalogue.for_words)
     if not hits:

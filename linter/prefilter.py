@@ -4,42 +4,39 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Iterable
 from functools import cache
 
-from uncuda.rules.catalogue import catalogue
+from uncuda.rules.catalogue import RuleInfo, catalogue
 from uncuda.triggers import Triggers, triggers_of
 
 _DECLARATION = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)", re.MULTILINE)
 # What these write below 128 is ASCII, so that the triggers stand there as they are.
 _SAFE_ENCODINGS = re.compile(rb"(?i)utf[-_]?8.*|ascii|us-ascii|latin[-_]?1|iso[-_]8859[-_]\d+.*|cp125\d")
 _WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
-_NOQA = re.compile(rb"(?i)noqa[ \t]*:[^\n]{0,1000}UC\d")
 
 
 @cache
 def triggers(codes: frozenset[str]) -> Triggers:
-    """The triggers of the rules `codes` that look at Python."""
-    infos = (i for i in catalogue() if i.code in codes and not (i.housekeeping or i.around))
-    return triggers_of(frozenset(t for info in infos for t in info.triggers))
+    """The triggers of the rules `codes` that look at Python, or at the comments that silence rules."""
+    return _triggers(info for info in catalogue() if info.code in codes and not info.around)
 
 
 @cache
 def _around(codes: frozenset[str]) -> Triggers:
-    """The triggers of the rules `codes` that look at files around the code."""
-    infos = (info for info in catalogue() if info.code in codes and info.around)
-    return triggers_of(frozenset(t for info in infos for t in info.triggers))
+    """The triggers of the rules `codes` that look at files around the code, or at the comments that silence rules."""
+    return _triggers(
+        info for info in catalogue() if info.code in codes and (info.around or info.housekeeping)
+    )
 
 
-@cache
-def _about_comments(codes: frozenset[str]) -> bool:
-    return any(info.code in codes for info in catalogue() if info.housekeeping and info.triggers)
+def _triggers(infos: Iterable[RuleInfo]) -> Triggers:
+    return triggers_of(frozenset(trigger for info in infos for trigger in info.triggers))
 
 
 def needs_check(data: bytes, codes: frozenset[str]) -> bool:
     """Can any of the rules `codes` find something in a file's bytes, or is it no text that Python reads?"""
     if triggers(codes).found_in(data.decode("latin-1")):
-        return True
-    if _about_comments(codes) and _has_comment(data):
         return True
     return b"\0" in data or data.startswith(_WIDE_MARKS) or _hides_text(data)
 
@@ -50,15 +47,7 @@ def needs_look(data: bytes, codes: frozenset[str], *, python: bool) -> bool:
     if data.startswith(_WIDE_MARKS):
         return True
     text = data.decode("latin-1")
-    if _around(codes).found_in(text):
-        return True
-    if python and triggers(codes).found_in(text.replace('\\"', '"')):
-        return True
-    return _about_comments(codes) and _has_comment(data)
-
-
-def _has_comment(data: bytes) -> bool:
-    return b"uncuda:" in data or (b"UC" in data and _NOQA.search(data) is not None)
+    return _around(codes).found_in(text) or (python and triggers(codes).found_in(text.replace('\\"', '"')))
 
 
 def _hides_text(data: bytes) -> bool:

@@ -1,7 +1,7 @@
 r"""The rare words that rules name: without one of them a text, or a piece of it, holds no tie.
 
 A trigger is literal text, found anywhere (`cuda`). `\b` at its start or end asks for the border of an ASCII word
-there (`\btriton\b`). `import NAME` stands for an import of that top-level module, however it is spelled:
+there (`\btriton\b`), `\d` at its end for a digit behind it (`UC\d`). `import NAME` stands for an import of that top-level module, however it is spelled:
 `import NAME.x as y`, `from NAME import …`, `import_module("NAME")`, `lazy_import("NAME.x")`. `TEXT & import
 NAME|NAME` is text in a file that imports one of those modules.
 """
@@ -9,11 +9,12 @@ NAME|NAME` is text in a file that imports one of those modules.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 _BORDER = r"\b"
+_DIGIT = r"\d"
 _IMPORT = "import "
 _AND = " & import "
 _NAME = r"[\w.]+(?:[ \t]+as[ \t]+\w+)?"
@@ -22,30 +23,46 @@ _FROM = re.compile(rf"\bfrom{_SPACE}+(\w+)[\w.]*{_SPACE}+\Z")
 _LIST = re.compile(rf"{_SPACE}+({_NAME}(?:{_SPACE}*,{_SPACE}*{_NAME})*)")
 _CALL = re.compile(r"(?:_\w+)?\s*\(\s*(?:\w+\s*=\s*)?\w?[\"'](\w+)")
 _LONGEST_FROM = 200
+# Before a line break, where the line may go on: `\\r` has one before it.
+_JOINED = ("\\", "\r")
+_NO_WORD_BEFORE = "(?<![A-Za-z0-9_])"
+_NO_WORD_BEHIND = "(?![A-Za-z0-9_])"
+_DIGIT_BEHIND = "(?=[0-9])"
 _WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
+_DIGITS = frozenset("0123456789")
 
 
 @dataclass(frozen=True, slots=True)
 class _Literal:
-    """A trigger that is text. `before`: how many of its characters stand before the one it is found by; `modules`: the
-    file has to import one of these, if there are any."""
+    """A trigger that is text. `left` and `right`: what is asked for around it; `modules`: the file has to import one of
+    these, if there are any; `before`: how many of its characters stand before the one it is found by."""
 
     trigger: str
     text: str
     left: bool
-    right: bool
+    right: str
     modules: frozenset[str]
     before: int = 0
 
-    def is_at(self, text: str, at: int) -> bool:
-        """Is the trigger in `text`, with the character that it is found by at `at`?"""
-        start = at - self.before
+    def is_at(self, text: str, start: int) -> bool:
+        """Is the trigger in `text` at `start`?"""
         end = start + len(self.text)
         if start < 0 or not text.startswith(self.text, start):
             return False
         if self.left and start and text[start - 1] in _WORD:
             return False
+        if self.right == _DIGIT:
+            return text[end : end + 1] in _DIGITS
         return not (self.right and end < len(text) and text[end] in _WORD)
+
+    def around(self, size: int) -> str:
+        """A pattern for what has to be around `size` of its characters, from the one it is found by on, behind these."""
+        end = self.before + size
+        before = (_NO_WORD_BEFORE if self.left else "") + re.escape(self.text[: self.before])
+        known = re.escape(self.text[self.before : end])
+        rest = re.escape(self.text[end:])
+        behind = {"": "", _BORDER: _NO_WORD_BEHIND, _DIGIT: _DIGIT_BEHIND}[self.right]
+        return (f"(?<={before}{known})" if before else "") + (f"(?={rest}{behind})" if rest else behind)
 
 
 class Triggers:
@@ -63,7 +80,7 @@ class Triggers:
 
     def found_in(self, text: str) -> bool:
         """Is there any of them in the text of a file? Bytes that were decoded as Latin-1 will do."""
-        if next(_literals(text, self._plain), None) is not None:
+        if any(pattern.search(text) for pattern, _ in self._plain):
             return True
         imported = {name for _, name in self._imports(text)}
         if not imported.isdisjoint(self._modules):
@@ -126,78 +143,109 @@ def _literals(text: str, groups: Iterable[_Group]) -> Iterator[tuple[int, _Liter
         while found is not None:
             at = found.start()
             for literal in literals[found[0]]:
-                if literal.is_at(text, at):
-                    yield at, literal
+                if literal.is_at(text, at - literal.before):
+                    yield at - literal.before, literal
             found = pattern.search(text, at + 1)
 
 
 def _literal(trigger: str) -> _Literal:
     text, _, modules = trigger.partition(_AND)
+    left = text.startswith(_BORDER)
+    text = text.removeprefix(_BORDER)
+    right = next((end for end in (_BORDER, _DIGIT) if text.endswith(end)), "")
     return _Literal(
         trigger,
-        text.removeprefix(_BORDER).removesuffix(_BORDER),
-        text.startswith(_BORDER),
-        text.endswith(_BORDER),
+        text.removesuffix(right),
+        left,
+        right,
         frozenset(modules.split("|")) if modules else frozenset(),
     )
 
 
-def _imported(text: str, start: int, end: int) -> Iterator[str]:
+def _imported(text: str, start: int, end: int) -> Iterable[str]:
     """The top-level modules that the word `import` at `start:end` imports, if it is a statement or a call."""
     if text.startswith(("_", "("), end):
         called = _CALL.match(text, end)
         if called is not None:
-            yield called[1]
-            return
-    before = text[start - 1 : start]
-    if before == " ":
-        # Most often: `from x import` at the start of a line.
-        line = max(text.rfind("\n", max(0, start - _LONGEST_FROM), start) + 1, start - _LONGEST_FROM)
-        head = text[line:start].strip()
-        if head.startswith("from "):
-            yield head[5:].strip().partition(".")[0]
-            return
-    if before and before in " \t\f\r\n\\":
+            return (called[1],)
+    line = text.rfind("\n", 0, start) + 1
+    head = text[line:start] if start - line < _LONGEST_FROM else text[start - _LONGEST_FROM : start]
+    head = head.lstrip(" \t\f")
+    if head.endswith(" ") and head.startswith("from "):
+        # Most often.
+        return (head[5:].strip().partition(".")[0],)
+    if head or text.startswith(_JOINED, max(0, line - 2)):
         source = _FROM.search(text, max(0, start - _LONGEST_FROM), start)
         if source is not None:
-            yield source[1]
-            return
+            return (source[1],)
     listed = _LIST.match(text, end)
-    if listed is not None:
-        for name in listed[1].split(","):
-            yield name.strip(" \t\f\\\r\n").partition(".")[0].partition(" ")[0]
+    if listed is None:
+        return ()
+    names = listed[1].split(",")
+    return [name.strip(" \t\f\\\r\n").partition(".")[0].partition(" ")[0] for name in names]
 
 
 def _groups(literals: list[_Literal]) -> Iterator[_Group]:
-    """Patterns that find all literals, each with those that it finds.
+    """Patterns that find all literals and nothing else, each with those that it finds, by what it matches.
 
     A literal is looked for from a rare character in it on: Python's `re` runs through a text to the next place
-    of one character at the speed of memory, whatever may follow there.
+    of one character at the speed of memory, whatever may be around it.
     """
-    left = {literal.text for literal in literals}
-    while left:
-        rare = {c: [t for t in left if _anchor(t, c) >= 0] for c in set("".join(left))}
-        best = min((c for c in rare if rare[c]), key=lambda c: (_cost(c) / len(rare[c]), c))
-        found = [replace(i, before=_anchor(i.text, best)) for i in literals if i.text in rare[best]]
+    left = list(literals)
+    for anchor in _anchors({literal.text for literal in literals}):
+        found = [replace(i, before=i.text.index(anchor)) for i in left if _is_anchor(anchor, i.text)]
+        left = [i for i in left if not _is_anchor(anchor, i.text)]
         tails = {i.text[i.before + 1 :] for i in found}
-        tails = {t for t in tails if not any(t != o and t.startswith(o) for o in tails)}
-        pattern = re.compile(re.escape(best) + _any_of(tails))
-        yield pattern, {best + t: [i for i in found if i.text.startswith(best + t, i.before)] for t in tails}
-        left -= set(rare[best])
+        heads = [t for t in tails if t and not any(t != o and t.startswith(o) for o in tails if o)]
+        # Those that the anchor ends may be wherever others are.
+        ended = [i for i in found if i.before + 1 == len(i.text)]
+        by_head = {t: [i for i in found if i.text.startswith(t, i.before + 1)] for t in heads}
+        branches = [_any_of({t: _either({i.around(1 + len(t)) for i in by_head[t]}) for t in heads})]
+        branches.append(_either({i.around(1) for i in ended}))
+        some = [branch for branch, used in zip(branches, (heads, ended), strict=True) if used]
+        pattern = re.compile(f"{re.escape(anchor)}(?:{'|'.join(some)})")
+        yield pattern, {anchor: ended, **{anchor + t: [*by_head[t], *ended] for t in heads}}
 
 
-def _any_of(texts: Set[str]) -> str:
-    """A pattern for any of some texts, branching where they part: quicker than one after the other."""
+def _either(patterns: Set[str]) -> str:
+    return "" if "" in patterns else "|".join(sorted(patterns))
+
+
+def _any_of(texts: Mapping[str, str]) -> str:
+    """A pattern for any of some texts, each with a pattern of what is around it, branching where they part: quicker than
+    one after the other."""
     if len(texts) == 1:
-        return re.escape(*texts)
+        ((text, around),) = texts.items()
+        return re.escape(text) + (f"(?:{around})" if "|" in around else around)
     firsts = sorted({text[0] for text in texts})
-    branches = [re.escape(c) + _any_of({text[1:] for text in texts if text[0] == c}) for c in firsts]
+    branches = [
+        re.escape(c) + _any_of({text[1:]: around for text, around in texts.items() if text[0] == c})
+        for c in firsts
+    ]
     return branches[0] if len(branches) == 1 else f"(?:{'|'.join(branches)})"
 
 
-def _anchor(text: str, character: str) -> int:
-    """Where in a text a character stands that most of it comes after, -1 for nowhere."""
-    return text.find(character, 0, len(text) // 2 + 1)
+def _anchors(texts: Set[str]) -> list[str]:
+    """Characters of which each text has one, few and rare ones; the rarest first."""
+    having = {c: {text for text in texts if _is_anchor(c, text)} for c in set("".join(texts))}
+    left = set(texts)
+    chosen: list[str] = []
+    while left:
+        able = (c for c in having if not left.isdisjoint(having[c]))
+        best = min(able, key=lambda c: (_cost(c) / len(left & having[c]), c))
+        chosen.append(best)
+        left -= having[best]
+    for character in sorted(chosen, key=_cost, reverse=True):
+        rest = [c for c in chosen if c != character]
+        if len(set().union(*(having[c] for c in rest))) == len(texts):
+            chosen = rest
+    return sorted(chosen, key=lambda c: (_cost(c), c))
+
+
+def _is_anchor(character: str, text: str) -> bool:
+    """Is a text found by a character in it? By a common one only where more comes behind it: to look at what is before
+    takes longer."""
+    return 0 <= text.find(character) < len(text) - (character in _SHARES and len(text) > 1)
 
 
 # Characters of Python code, the commonest first, with how many of a thousand they are; the rest are rarer.
@@ -210,4 +258,4 @@ _SHARES = {
 
 def _cost(character: str) -> float:
     """What looking for a character costs: going through the text, and stopping at each."""
-    return 12 + _SHARES.get(character, 1)
+    return 18 + _SHARES.get(character, 1)

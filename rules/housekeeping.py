@@ -36,7 +36,7 @@ class UnusedIgnore(Rule):
 
     code = "UC001"
     name = "unused-ignore"
-    triggers = ("uncuda:", "noqa")
+    triggers = ("uncuda:", r"\bUC\d")
     category = Category.POTENTIAL
     effort = 0
     fix_safety = (
@@ -81,7 +81,7 @@ class IgnoreWithoutReason(Rule):
 
     code = "UC002"
     name = "ignore-without-reason"
-    triggers = ("uncuda:", "noqa")
+    triggers = ("uncuda:", r"\bUC\d")
     category = Category.POTENTIAL
     effort = 0
     bad = (
@@ -103,7 +103,7 @@ class InvalidIgnore(Rule):
 
     code = "UC003"
     name = "invalid-ignore"
-    triggers = ("uncuda:", "noqa")
+    triggers = ("uncuda:", r"\bUC\d")
     category = Category.POTENTIAL
     effort = 0
     bad = (

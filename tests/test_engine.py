@@ -101,14 +101,43 @@ def test_triggers(text: str, triggers: set[str]) -> None:
 def test_triggers_that_hold_or_overlap_each_other() -> None:
     found = Triggers(["cuda", "cudart", "ncuda", r"\bcuda\b", "data"])
     assert found.hits("ncudart cuda") == [
-        (2, "cuda"),
-        (2, "cudart"),
-        (2, "ncuda"),
-        (9, "\\bcuda\\b"),
-        (9, "cuda"),
+        (0, "ncuda"),
+        (1, "cuda"),
+        (1, "cudart"),
+        (8, "\\bcuda\\b"),
+        (8, "cuda"),
     ]
-    assert found.hits("cucuda") == [(3, "cuda")]
-    assert found.hits("cudata") == [(1, "cuda"), (2, "data")]
+    assert found.hits("cucuda") == [(2, "cuda")]
+    assert found.hits("cudata") == [(0, "cuda"), (2, "data")]
+
+
+def _spelled(trigger: str) -> str:
+    left, right = trigger.startswith(r"\b"), trigger[-2:] if trigger[-2:] in (r"\b", r"\d") else ""
+    text = re.escape(trigger.removeprefix(r"\b").removesuffix(right))
+    return (
+        ("(?<![A-Za-z0-9_])" if left else "")
+        + text
+        + {"": "", r"\b": r"(?![A-Za-z0-9_])", r"\d": "(?=[0-9])"}[right]
+    )
+
+
+@given(
+    st.lists(
+        st.builds(
+            "{}{}{}".format,
+            st.sampled_from(["", r"\b"]),
+            st.text("aeU_.", min_size=1, max_size=4),
+            st.sampled_from(["", r"\b", r"\d"]),
+        ),
+        max_size=6,
+    ),
+    st.text("aeU_.1 ", max_size=12),
+)
+def test_triggers_are_found_where_they_stand(triggers: list[str], text: str) -> None:
+    found = Triggers(triggers)
+    stand = {t for t in triggers if re.search(_spelled(t), text)}
+    assert {t for _, t in found.hits(text)} == stand
+    assert found.found_in(text) is bool(stand)
 
 
 def test_no_triggers() -> None:
