@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from uncuda.around.items import Index, Item, Requirement
 from uncuda.around.requirement_lines import conda_requirement, requirement
@@ -101,6 +102,30 @@ def _indexes(node: Node | None) -> Iterator[Item]:
 
 def from_pyproject(root: Mapping) -> Iterator[Item]:
     """The requirements in pyproject.toml: the standard's, Poetry's, uv's, PDM's, Hatch's and pixi's."""
+    sources = _sources(root.get("tool", "uv", "sources"))
+    for item in _asked_for(root):
+        if isinstance(item, Requirement) and not item.url and _plain(item.name) in sources:
+            item = replace(item, url=sources[_plain(item.name)])
+        yield item
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _sources(node: Node | None) -> dict[str, str]:
+    """Where uv takes packages from by name, other than the usual index."""
+    found: dict[str, str] = {}
+    if isinstance(node, Mapping):
+        for key, value in node.entries:
+            one = value.items[0] if isinstance(value, Sequence) and value.items else value
+            if isinstance(one, Mapping):
+                places = (_text(one, kind) for kind in ("git", "url", "path"))
+                found[_plain(key.text)] = next((place for place in places if place), "another index")
+    return found
+
+
+def _asked_for(root: Mapping) -> Iterator[Item]:
     yield from _texts(root.get("project", "dependencies"))
     yield from _groups(root.get("project", "optional-dependencies"))
     yield from _groups(root.get("dependency-groups"))
@@ -224,6 +249,4 @@ def _pip_line(line: Scalar) -> Iterator[Item]:
 
 
 def _moved(item: Requirement | Index, by: int) -> Item:
-    from dataclasses import replace
-
     return replace(item, start=item.start + by, end=item.end + by)

@@ -358,6 +358,17 @@ class OtherProject(FileRule):
             "pytorch-ignite\nopenai-whisper\nflashinfer-python\n", "the right names", file="requirements.txt"
         ),
         Good("whisper @ git+https://example.org/whisper\n", "from somewhere else", file="requirements.txt"),
+        Good(
+            '[dependency-groups]\nfast = ["flash_mla"]\n\n[tool.uv.sources]\n'
+            'flash-mla = { git = "https://example.org/FlashMLA.git" }\n',
+            "from somewhere else",
+            file="pyproject.toml",
+        ),
+        Good(
+            '[tool.deptry]\nignore = ["apex", "kaolin"]\n',
+            "names in another tool's table",
+            file="pyproject.toml",
+        ),
         Good("conda install -c conda-forge ignite\n", "conda has names of its own", file="install.sh"),
     )
 
