@@ -71,8 +71,19 @@ class CudaCurrentDevice(Rule):
             id="caught",
         ),
         Bad("import torch\n\ni = torch.cuda.current_device()\n", None, floor=(2, 5), id="floor"),
+        Bad(
+            "import torch\n\n\ndef is_new():\n"
+            "    return torch.cuda.get_device_capability(torch.cuda.current_device()) >= (8, 0)\n\n\n"
+            "def test_it(name):\n    assert name == f'cuda:{torch.cuda.current_device()}'\n",
+            None,
+            count=2,
+            id="goes-to-cuda",
+        ),
     )
     good = (
+        Good(
+            "import torch\n\n\ndef f(name):\n    assert name == f'cuda:{torch.accelerator.current_device_index()}'\n"
+        ),
         Good("import torch\n\ni = torch.accelerator.current_device_index()\n", "portable already"),
         Good("import torch\n\ni = torch.npu.current_device()\n", "another vendor's"),
         Good(
@@ -96,6 +107,8 @@ class CudaCurrentDevice(Rule):
     def _report(self, node: cst.BaseExpression, name: cst.BaseExpression, ctx: Context) -> None:
         def rename(fix: FixBuilder) -> None:
             fix.needs("torch.accelerator")
+            if _goes_to_cuda(ctx):
+                raise CannotFix("what it goes into is CUDA's as well")
             keeps_raising(fix, node, "RuntimeError")
             fix.replace(name, fix.name("torch.accelerator.current_device_index"))
 
@@ -107,6 +120,20 @@ class CudaCurrentDevice(Rule):
             fix=rename,
             title="Ask any accelerator for its current device",
         )
+
+
+def _goes_to_cuda(ctx: Context) -> bool:
+    """Is the index given to a function of torch.cuda, or put behind "cuda:"? Alone, another device's is of no use there."""
+    match ctx.ancestors[-2:]:
+        case [cst.Call(func=func), cst.Arg()]:
+            return (ctx.qualified(func) or "").startswith("torch.cuda.")
+        case [
+            cst.FormattedString(parts=[cst.FormattedStringText(value=text), *_]),
+            cst.FormattedStringExpression(),
+        ]:
+            return text == "cuda:"
+        case _:
+            return False
 
 
 class CudaSetDevice(Rule):
