@@ -222,6 +222,17 @@ def test_several_places_elsewhere_name_the_report(tmp_path: Path) -> None:
     assert "CUDA ties of here\n" in audit(tmp_path / "here", "--output-format", "markdown", "a.py").stdout
 
 
+def test_files_that_were_not_checked_are_named_in_every_shape(project: Path) -> None:
+    (project / "old<2>.py").write_text("import torch\n\nprint 'x'\ntorch.cuda.synchronize()\n")
+    for words in ((), ("--output-format", "markdown"), ("--output-format", "html")):
+        said = audit(project, *words).stdout
+        assert "Not checked" in said and "line 3" in said
+    assert [p["path"] for p in report(project)["problems"]] == ["old<2>.py"]
+    (project / "utf16.py").write_bytes("import torch\ntorch.cuda.synchronize()\n".encode("utf-16"))
+    said = audit(project, "--output-format", "markdown", expect=2).stdout
+    assert "### Not checked (2 files)" in said and "utf16.py: is UTF-16" in said
+
+
 def test_what_a_ready_target_would_win_back_is_optional(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("import torch\n\nx = torch.zeros(2)\nok = x.device.type == 'cuda'\n")
     for words in ((), ("--output-format", "markdown"), ("--output-format", "html")):

@@ -9,11 +9,11 @@ from urllib.parse import quote
 from markupsafe import Markup, escape
 
 from uncuda import __version__
+from uncuda.audit import wording
 from uncuda.audit.history import curve
 from uncuda.audit.judge import place
 from uncuda.audit.model import Audit, Remedy, Spot, Verdict
 from uncuda.audit.treemap import treemap
-from uncuda.audit.wording import cost, days, items, shares
 from uncuda.findings import Outcome, Target
 from uncuda.report.ansi import visible
 
@@ -48,7 +48,7 @@ def render(audit: Audit) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(days=days, cost=cost, items=items)
+    environment.filters.update(days=wording.days, cost=wording.cost, items=wording.items, files=wording.files)
     environment.filters["visible"] = visible
     environment.filters["coded"] = _coded
     environment.globals.update(
@@ -66,12 +66,13 @@ def render(audit: Audit) -> str:
         width=WIDTH,
         height=HEIGHT,
         trend_height=TREND_HEIGHT,
-        shares=shares(audit) if open_ties else "",
+        shares=wording.shares(audit) if open_ties else "",
         silent=_once(audit, "silent"),
         blockers=_once(audit, "blockers"),
         examples=[place(t) for t in audit.examples],
         crashes=_once(audit, "crashes"),
         degraded=_once(audit, "degraded"),
+        unchecked=wording.unchecked(audit),
         curves=_curves(audit),
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from uncuda import __version__
 from uncuda.audit.model import FORMAT, ApiRow, Audit, Days, Place, Spot, Standing, Tie
+from uncuda.audit.wording import unchecked
 
 
 def render(audit: Audit) -> str:
@@ -104,7 +105,7 @@ def content(audit: Audit) -> dict[str, Any]:
         ],
         "ties": [_tie(t) for t in audit.ties],
         "examples": [_tie(t) for t in audit.examples],
-        "problems": [{"path": path, "message": message} for path, message in audit.problems],
+        "problems": [{"path": path, "message": message} for path, message in unchecked(audit)],
     }
 
 

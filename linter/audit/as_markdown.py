@@ -6,7 +6,7 @@ import re
 
 from uncuda.audit.history import sparkline
 from uncuda.audit.model import Audit, Place, Remedy, Step
-from uncuda.audit.wording import cost, counts, days, items, shares, silent, ties
+from uncuda.audit.wording import cost, counts, days, files, items, shares, silent, ties, unchecked
 from uncuda.report.ansi import visible
 
 LIMIT = 60_000
@@ -27,6 +27,7 @@ def render(audit: Audit) -> str:
         _trend(audit),
         _plan(audit),
         _examples(audit),
+        _unchecked(audit),
         _assumptions(audit),
     ]
     out: list[str] = []
@@ -78,7 +79,7 @@ def _head(audit: Audit) -> str:
     by = f" Of {open_ties} that matter: {shares(audit)}." if open_ties else ""
     return (
         f"## CUDA ties of {name}{at}\n\n"
-        f"{ties(total)} in {audit.files} files.{by} Effort: {audit.points:g} story points, {days(audit.days)}.\n"
+        f"{ties(total)} in {files(audit.files)}.{by} Effort: {audit.points:g} story points, {days(audit.days)}.\n"
     )
 
 
@@ -131,11 +132,18 @@ def _sources(audit: Audit) -> str:
 def _examples(audit: Audit) -> str:
     if not audit.examples:
         return ""
-    files = len({t.path for t in audit.examples})
-    return (
-        f"Examples in texts and docstrings, counted apart: {ties(len(audit.examples))} in {files} "
-        f"{'file' if files == 1 else 'files'}.\n"
-    )
+    where = files(len({t.path for t in audit.examples}))
+    return f"Examples in texts and docstrings, counted apart: {ties(len(audit.examples))} in {where}.\n"
+
+
+def _unchecked(audit: Audit) -> str:
+    missed = unchecked(audit)
+    if not missed:
+        return ""
+    lines = [f"- {escaped(path)}: {escaped(why)}" for path, why in missed[:_SHOWN]]
+    if len(missed) > _SHOWN:
+        lines.append(f"- and {len(missed) - _SHOWN} more")
+    return f"### Not checked ({files(len(missed))})\n\n" + "\n".join(lines) + "\n"
 
 
 def _assumptions(audit: Audit) -> str:

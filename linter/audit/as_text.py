@@ -11,7 +11,7 @@ from rich.text import Text
 
 from uncuda.audit.history import sparkline
 from uncuda.audit.model import Audit, Place, Remedy, Verdict
-from uncuda.audit.wording import cost, days, items, shares, silent, ties
+from uncuda.audit.wording import cost, days, files, items, shares, silent, ties, unchecked
 from uncuda.findings import Outcome
 from uncuda.report.ansi import Style, visible
 
@@ -77,8 +77,9 @@ def _head(console: Console, audit: Audit) -> None:
     name = visible(audit.name)
     entry = f", as reached from {visible(audit.entry)}" if audit.entry else ""
     console.print(Text(f"What ties {name} to CUDA{entry}", style="bold"))
-    files = f"{audit.files} {'file' if audit.files == 1 else 'files'}"
-    console.print(f"{ties(total)} in {files}, {audit.lines} lines; torch floor {audit.torch_floor}")
+    console.print(
+        f"{ties(total)} in {files(audit.files)}, {audit.lines} lines; torch floor {audit.torch_floor}"
+    )
     open_ties = total - audit.remedies.get(Remedy.NONE, 0)
     if open_ties:
         console.print(f"of {open_ties} that matter: {shares(audit)}")
@@ -200,11 +201,18 @@ def _plan(console: Console, audit: Audit) -> None:
 
 def _foot(console: Console, audit: Audit) -> None:
     if audit.examples:
-        files = len({t.path for t in audit.examples})
+        where = files(len({t.path for t in audit.examples}))
         console.print(
-            f"Examples in texts and docstrings, counted apart: {ties(len(audit.examples))} in {files} "
-            f"{'file' if files == 1 else 'files'}"
+            f"Examples in texts and docstrings, counted apart: {ties(len(audit.examples))} in {where}"
         )
+    missed = unchecked(audit)
+    if missed:
+        console.print(Text(f"Not checked: {files(len(missed))}", style="bold"))
+        for path, why in missed[:_SHOWN]:
+            console.print(Text(f"  {visible(path)}: {visible(why)}"))
+        if len(missed) > _SHOWN:
+            console.print(Text(f"  and {len(missed) - _SHOWN} more", style="dim"))
+        console.print()
     if not audit.ties:
         console.print(Text("Nothing ties this project to CUDA.", style="green"))
         return

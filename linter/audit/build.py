@@ -17,6 +17,7 @@ GATE = "UC702"
 def build(
     ties: Sequence[Tie],
     problems: Sequence[tuple[str, str]] = (),
+    unparsed: Sequence[tuple[str, str]] = (),
     *,
     root: Path,
     name: str,
@@ -71,6 +72,7 @@ def build(
         remedies={r: n for r, n in counted.items() if n},
         examples=tuple(examples),
         problems=tuple(problems),
+        unparsed=tuple(unparsed),
         entry=entry,
         revision=revision,
         web=web,

@@ -19,6 +19,7 @@ from uncuda.audit.programs import programs
 from uncuda.audit.sources import sources
 from uncuda.findings import Target
 from uncuda.git import Repository
+from uncuda.results import UNPARSABLE
 from uncuda.runner import Job
 
 if TYPE_CHECKING:
@@ -91,6 +92,12 @@ def collect(arguments: Namespace) -> Audit:
         )
     ]
     problems = [(r.display, r.problem.message) for r in results if r.problem is not None]
+    unparsed = [
+        (r.display, f"{placed.finding.message} (line {placed.start.row})")
+        for r in results
+        for placed in r.findings
+        if placed.finding.code == UNPARSABLE
+    ]
     trend: list[Point] = []
     if arguments.history is not None:
         seen = {r.display for r in results if r.problem is None}
@@ -101,6 +108,7 @@ def collect(arguments: Namespace) -> Audit:
     return build(
         ties,
         problems,
+        unparsed,
         suppressed=sum(r.suppressed for r in results),
         root=root,
         name=_name(gathered.root, paths),

@@ -248,6 +248,9 @@ class Audit:
     examples: tuple[Tie, ...] = ()
     """Ties in code that stands in prose; in no total but their own."""
     problems: tuple[tuple[str, str], ...] = ()
+    """Files that the tool failed on, and why."""
+    unparsed: tuple[tuple[str, str], ...] = ()
+    """Files that aren't Python of today, and where they stop being it: nothing in them was checked."""
     entry: str | None = None
     revision: str | None = None
     web: str | None = None

@@ -71,3 +71,13 @@ def silent(audit: Audit) -> list[Place]:
     handled = set(audit.guards)
     places = dict.fromkeys(place for standing in audit.standings for place in standing.silent)
     return sorted(places, key=lambda place: place in handled)
+
+
+def unchecked(audit: Audit) -> list[tuple[str, str]]:
+    """The files that the report says nothing of, and why."""
+    return [*audit.problems, *audit.unparsed]
+
+
+def files(count: int) -> str:
+    """`1 file`, `3 files`."""
+    return f"{count} {'file' if count == 1 else 'files'}"
