@@ -7,6 +7,7 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.flow import argument
+from uncuda.rules._foreign import is_foreign
 from uncuda.rules._indexes import is_current
 from uncuda.rules._literals import asserts_cuda, choices, cuda_text, in_cuda_class
 from uncuda.rules._spellings import device_for, text_for
@@ -121,6 +122,7 @@ class CudaDeviceArgument(Rule):
             None,
             id="asked-back",
         ),
+        Bad("import warp as wp\n\nx = wp.zeros(3, device='cuda:0')\n", None, id="names-of-its-own"),
     )
     good = (
         Good("def test_options():\n    assert make(device='cpu')['device'] == 'cpu'  # not cuda\n"),
@@ -163,16 +165,18 @@ class CudaDeviceArgument(Rule):
                 f"`{called}` is asked for CUDA" if called else "the call is asked for CUDA",
                 symbol='torch.Generator(device="cuda")' if position == 0 else 'device="cuda" argument',
                 claims=(literal,),
-                fix=lambda fix, literal=literal, known=known: _fix(fix, literal, known),  # type: ignore[misc]
+                fix=lambda fix, literal=literal, known=known: _fix(fix, literal, known, is_foreign(name)),  # type: ignore[misc]
                 title="Use the device that is there",
             )
 
 
-def _fix(fix: FixBuilder, literal: cst.BaseExpression, known: bool) -> None:
+def _fix(fix: FixBuilder, literal: cst.BaseExpression, known: bool, foreign: bool) -> None:
     if is_current(literal, fix.ctx):
         fix.replace(literal, fix.device())
     elif known:
         fix.replace(literal, device_for(fix, literal))
+    elif foreign:
+        raise CannotFix("the library knows no other accelerator")
     elif asserts_cuda(fix.ctx):
         raise CannotFix("a test asks for that very text back")
     else:

@@ -15,6 +15,7 @@ from uncuda.guards import assigned_to
 from uncuda.others import among_others, handles_others, names_others
 from uncuda.portable import mentions_cuda, uses_own_module
 from uncuda.rules._calls import calls_of, is_read, last_word
+from uncuda.rules._foreign import refuse_foreign
 from uncuda.rules._literals import answers_about_cuda
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
 from uncuda.rules.markers import guards_markers
@@ -193,7 +194,8 @@ class CudaOrCpu(Rule):
     fix_safety = (
         "Safe where the condition asks `torch.cuda.is_available()` itself or a variable that holds its answer: the "
         "same device on CUDA, the CPU where there is no accelerator. Unsafe where the condition is a flag from "
-        "elsewhere. " + _NO_FLOAT64
+        "elsewhere. Not offered where the device goes to a library with names of its own for devices (CTranslate2, "
+        "XGBoost, Warp): it would refuse the name of any other accelerator. " + _NO_FLOAT64
     )
     sources = ("torch 2.13.0, executed", "torch 2.6.0: current_accelerator() raises on a CPU-only build")
     bad = (
@@ -354,8 +356,22 @@ class CudaOrCpu(Rule):
             floor=(2, 5),
             id="floor",
         ),
+        Bad(
+            "import torch\nfrom faster_whisper import WhisperModel\n\n"
+            "device = 'cuda' if torch.cuda.is_available() else 'cpu'\nmodel = WhisperModel('small', device=device)\n",
+            None,
+            id="names-of-its-own",
+        ),
+        Bad(
+            "import torch\nimport xgboost\n\n\ndef fit():\n    if torch.cuda.is_available():\n        where = 'cuda'\n"
+            "    else:\n        where = 'cpu'\n    return xgboost.XGBClassifier(n_estimators=max(1, 2), device=where)\n",
+            None,
+            id="names-of-its-own-block",
+        ),
     )
     good = (
+        Good("from faster_whisper import WhisperModel\n\nmodel = WhisperModel('small', device='auto')  # not cuda\n"),
+        Good("import xgboost\n\nmodel = xgboost.XGBClassifier(device='cpu')  # not cuda\n"),
         Good('import torch\n\ndevice = torch.accelerator.current_accelerator() if torch.accelerator.is_available() '
              'else torch.device("cpu")\n', "portable already"),
         Good('import torch\n\ndev = torch.accelerator.current_accelerator().type if hasattr(torch, "accelerator") '
@@ -427,6 +443,7 @@ class CudaOrCpu(Rule):
         ctx = fix.ctx
         if any(device_text(n) is not None for n in walk(node.test)):
             raise CannotFix("the condition compares devices")
+        refuse_foreign(ctx)
         _doubt_float64(fix)
         calls = availability_calls(node.test, ctx)
         asks_only = len(calls) == 1 and calls[0] is node.test
@@ -529,6 +546,7 @@ class CudaOrCpu(Rule):
         ctx = fix.ctx
         if not _implied(node.test, suite is node.body, ctx):
             raise CannotFix("the device is chosen without CUDA too")
+        refuse_foreign(ctx, *_targets(suite, chosen))
         _doubt_float64(fix)
         asked = {id(call) for call in availability_calls(node.test, ctx)}
         if _asks_more(node.test, asked, ctx):
@@ -553,6 +571,16 @@ class CudaOrCpu(Rule):
         _widen(fix, node.test, ctx)
         for expression, value in chosen:
             fix.replace(expression, _accelerator(fix, expression, value))
+
+
+def _targets(
+    suite: cst.BaseSuite, chosen: list[tuple[cst.BaseExpression, Value]]
+) -> Iterator[cst.BaseExpression]:
+    """What the devices in a block are bound to."""
+    literals = {id(expression) for expression, _ in chosen}
+    for item in walk(suite):
+        if isinstance(item, cst.Assign) and any(id(n) in literals for n in walk(item.value)):
+            yield from (target.target for target in item.targets)
 
 
 # What torch.accelerator finds as well as the libraries that these ask (torch 2.13.0, executed).

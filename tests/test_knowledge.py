@@ -124,6 +124,7 @@ PACKAGE = record(
         "source": TEXT,
         "evidence": EVIDENCE,
         "kernels": record({"decorators": NAMES, "calls": NAMES}, []),
+        "device_names": NAMES,
     },
     ["category", "cuda_only", "importing", "status", "outcomes", "alternative", "effort",
      "detect", "source", "evidence"],

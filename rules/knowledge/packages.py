@@ -150,6 +150,13 @@ def kernel_makers(kind: str) -> Mapping[str, str]:
     return MappingProxyType(makers)
 
 
+@cache
+def own_device_names() -> Mapping[str, tuple[str, ...]]:
+    """Libraries whose device arguments take names of their own, and no other of torch's: each with those names."""
+    rows = table(FILE)["packages"].items()
+    return MappingProxyType({name: tuple(r["device_names"]) for name, r in rows if "device_names" in r})
+
+
 def package_aliases() -> Mapping[str, str]:
     """Other import names that stand for a listed one."""
     return MappingProxyType(table(FILE)["aliases"])
