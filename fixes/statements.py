@@ -181,7 +181,8 @@ def member_or(module: str, member: str, takes: str, otherwise: str) -> str:
     return f'getattr({module}, "{member}", lambda{takes}: {otherwise})'
 
 
-_CONSTANTS = frozenset(("0", "None", "{}", "[]", '""'))
+_SHORT = re.compile(r"""[\w.]+|\{\}|\[\]|\"\"""")
+"""What fits behind a lambda: a constant, or a name."""
 
 
 def on_module(
@@ -202,7 +203,7 @@ def on_module(
     test = f'hasattr({module}, "{member}")'
     if everywhere and is_guarded(fix.ctx, node):
         test = ""
-    if test and otherwise in _CONSTANTS and own_line(fix.ctx, node) is None:
+    if test and _SHORT.fullmatch(otherwise) and own_line(fix.ctx, node) is None:
         given = on_one_line(fix, node) if arguments is None else arguments
         takes = stand_in(node) if given else ""
         if takes is not None:

@@ -23,6 +23,7 @@ from uncuda.known_devices import (
     assigned_before,
     bound_for_certain,
     indexed_device,
+    indexed_member,
     module_in_scope,
     own_method,
     rank,
@@ -85,7 +86,9 @@ class Devices:
             return self._helper(fix)
         found = self._in_scope()
         if found is None and typed:
-            found = indexed_device(self.ctx, None) or self._indexed(fix, None)
+            found = (
+                indexed_device(self.ctx, None) or indexed_member(self.ctx, None) or self._indexed(fix, None)
+            )
         if found is None and any_kind:
             found = said_device(self.ctx)
             if found is not None:
@@ -98,7 +101,8 @@ class Devices:
         more."""
         if self.ctx.options.device_expr:
             return None
-        found = indexed_device(self.ctx, index) or self._current(fix, index)
+        found = indexed_device(self.ctx, index) or indexed_member(self.ctx, index)
+        found = found or self._current(fix, index)
         if found is not None or self._in_scope() is not None:
             return found
         return self._indexed(fix, index)

@@ -10,7 +10,7 @@ import libcst as cst
 
 from uncuda.bindings import Binding, Scope
 from uncuda.fixes.builder import DeviceRef
-from uncuda.flow import Kind, Which, argument
+from uncuda.flow import Kind, Which, argument, indexed_cuda_text
 from uncuda.uses import uses
 from uncuda.walk import walk
 
@@ -170,6 +170,43 @@ def indexed_device(ctx: Context, index: str | None) -> DeviceRef | None:
             if index is None or (not inner and _has_index(ctx, scope, binding, index)):
                 return DeviceRef(name, False, True)
     return None
+
+
+def indexed_member(ctx: Context, index: str | None) -> DeviceRef | None:
+    """A torch.device with an index that the object at hand keeps, bound once, in its `__init__`; `index` by its source
+    text as seen from a method (`self.rank`), None for any."""
+    method = own_method(ctx)
+    if method is None or ctx.owner is None or method.name.value in EARLY_METHODS:
+        return None
+    attributes = ctx.owner.attributes()
+    for name in MEMBERS:
+        found = attributes.get(name, [])
+        if len(found) != 1 or found[0].where != "__init__" or found[0].value is None:
+            continue
+        value = ctx.flow.member(name)
+        if value.kind is not Kind.DEVICE or not value.index or value.which not in (*_SELECTED, Which.CUDA):
+            continue
+        if index is None or {_kept_as(attributes, index)} == _index_texts(found[0].value()):
+            return DeviceRef(f"self.{name}", False, True)
+    return None
+
+
+def _index_texts(node: cst.BaseExpression) -> set[str]:
+    """The indexes that a device is made with, as source text."""
+    module = cst.Module([])
+    texts = (indexed_cuda_text(n) for n in walk(node) if isinstance(n, cst.BaseExpression))
+    given = (argument(n, "index", 1) for n in walk(node) if isinstance(n, cst.Call))
+    found = [*(t for t in texts if t is not None), *(g.value for g in given if g is not None)]
+    return {module.code_for_node(n) for n in found}
+
+
+def _kept_as(attributes: dict[str, list[Binding]], index: str) -> str:
+    """What `__init__` knows `self.<name>` as: the parameter that it is bound to, once; else itself."""
+    bound = attributes.get(index.removeprefix("self."), []) if index.startswith("self.") else []
+    if len(bound) != 1 or bound[0].where != "__init__" or bound[0].value is None:
+        return ""
+    value = bound[0].value()
+    return value.value if isinstance(value, cst.Name) else index
 
 
 def module_in_scope(ctx: Context) -> str | None:

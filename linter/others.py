@@ -29,6 +29,7 @@ _TARGETS = {
     "xm": Target.XLA,
     "tpu": Target.XLA,
 }
+_AROUND = re.compile(r"^(?:is_|use_|has_)?(?:torch_)?|_available$")
 _IMPLEMENTATION = re.compile(
     r"(?:cuda|nvidia)\w*?(?:platform|accelerator|backend)|(?:platform|accelerator|backend)_?(?:cuda|nvidia)",
     re.I,
@@ -52,20 +53,25 @@ def _named(node: cst.CSTNode) -> Iterator[str]:
         if isinstance(item, cst.SimpleString):
             name = (string_value(item) or "").partition(":")[0]
         elif isinstance(item, (cst.Name, cst.Attribute)):
-            word = item.value if isinstance(item, cst.Name) else item.attr.value
-            name = word.removeprefix("is_").removeprefix("torch_").removesuffix("_available")
+            name = _said(item)
         else:
             continue
         if name in _OTHERS:
             yield name
 
 
+def _said(node: cst.Name | cst.Attribute) -> str:
+    """What a name is about: "mps" for `use_mps`, `is_mps_available`."""
+    return _AROUND.sub("", node.value if isinstance(node, cst.Name) else node.attr.value)
+
+
 def _names_cuda(node: cst.CSTNode) -> bool:
-    """Is a device compared with CUDA in `node`, by its text or by is_cuda, or is torch.cuda asked?"""
+    """Is a device compared with CUDA in `node`, by its text or by is_cuda, is torch.cuda asked, or a flag that is called
+    after it?"""
     for item in walk(node):
         if isinstance(item, cst.SimpleString) and (string_value(item) or "").partition(":")[0] == "cuda":
             return True
-        if isinstance(item, cst.Attribute) and item.attr.value in ("is_cuda", "cuda"):
+        if isinstance(item, (cst.Name, cst.Attribute)) and _said(item) == "cuda":
             return True
     return False
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import libcst as cst
 
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.fixes.statements import (
+    caught,
     device_module,
     is_discarded,
     is_guarded,
@@ -41,6 +43,9 @@ def _literals(node: cst.Call, ctx: Context) -> tuple[cst.CSTNode, ...]:
 
 
 _GENERATION = re.compile(r"\.(?:major|minor)\b")
+_NVIDIA = re.compile(
+    r"""[."'](?:gcnArchName|multi_processor_count|warp_size|shared_memory_per_\w+|regs_per_\w+|max_threads_per_\w+|L2_cache_size|pci_\w+)\b"""
+)
 
 
 class CudaDeviceInfo(Rule):
@@ -60,7 +65,8 @@ class CudaDeviceInfo(Rule):
         "Safe for a name that is only shown and for `.total_memory` and `.name` of the properties: the "
         "same call with "
         "CUDA, and without an accelerator it raised before. Unsafe for a name or properties that go on to "
-        "other code, and under a guard that MPS may come to pass. No fix for what has no counterpart."
+        "other code, and under a guard: it then asks for the properties too, since MPS has none. Not offered where the guard "
+        "stands elsewhere, nor for what has no counterpart."
     )
     sources = ("torch 2.13.0, executed", "knowledge base: torch.cuda.get_device_name and its kin")
     bad = (
@@ -68,8 +74,7 @@ class CudaDeviceInfo(Rule):
             'import torch\n\ndevice = "cuda" if torch.cuda.is_available() else "cpu"\n'
             'print(f"running on {torch.cuda.get_device_name(0)}")\n',
             'import torch\n\ndevice = "cuda" if torch.cuda.is_available() else "cpu"\n'
-            'print(f"running on {torch.get_device_module().get_device_name(0) '
-            "if hasattr(torch.get_device_module(), 'get_device_name') else device}\")\n",
+            "print(f\"running on {getattr(torch.get_device_module(), 'get_device_name', lambda _: device)(0)}\")\n",
             run="None",
             id="shown",
         ),
@@ -89,8 +94,7 @@ class CudaDeviceInfo(Rule):
             "import torch\n\ndevice = torch.device('cuda' if torch.cuda.is_available() else 'cpu')\n"
             "gpu = torch.cuda.get_device_name()\n",
             "import torch\n\ndevice = torch.device('cuda' if torch.cuda.is_available() else 'cpu')\n"
-            "gpu = torch.get_device_module().get_device_name() "
-            'if hasattr(torch.get_device_module(), "get_device_name") else device.type\n',
+            'gpu = getattr(torch.get_device_module(), "get_device_name", lambda: device.type)()\n',
             Applicability.UNSAFE,
             id="kept",
         ),
@@ -114,6 +118,26 @@ class CudaDeviceInfo(Rule):
             id="properties",
         ),
         Bad(
+            "import torch\n\n\ndef show():\n    if torch.cuda.is_available():\n"
+            "        props = torch.cuda.get_device_properties(0)\n        print(props.name, props.total_memory)\n",
+            "import torch\n\n\ndef show():\n"
+            '    if torch.cuda.is_available() and hasattr(torch.get_device_module(), "get_device_properties"):\n'
+            "        props = torch.get_device_module().get_device_properties(0)\n        print(props.name, props.total_memory)\n",
+            Applicability.UNSAFE,
+            id="guarded",
+        ),
+        Bad(
+            "import torch\n\n\ndef fits(n):\n    if not torch.cuda.is_available():\n        return True\n"
+            "    return n < torch.cuda.get_device_properties(0).total_memory\n",
+            None,
+            id="left-before",
+        ),
+        Bad(
+            "import torch\n\n\ndef arch(i):\n    return torch.cuda.get_device_properties(i).gcnArchName\n",
+            None,
+            id="of-amd",
+        ),
+        Bad(
             "import torch\n\nsms = torch.cuda.get_device_properties(0).multi_processor_count\n",
             None,
             id="processors",
@@ -123,6 +147,10 @@ class CudaDeviceInfo(Rule):
     good = (
         Good("import torch\n\nprint(torch.__version__)\n"),
         Good("import torch\n\nprint(torch.version.cuda)\n", "a version has its own rule"),
+        Good(
+            "import torch\n\nprint(torch.get_device_module().get_device_properties(0).name)\n",
+            "portable already",
+        ),
         Good("import torch\n\nprint(torch.xpu.get_device_name(0))\n", "another vendor's"),
         Good(
             "class Gpu:\n    def get_device_name(self):\n        return ''\n\n\n"
@@ -173,8 +201,12 @@ class CudaDeviceInfo(Rule):
                 around = fix.ctx.function
                 if around is not None and _GENERATION.search(fix.code(around)):
                     raise CannotFix("the function asks for NVIDIA's compute capability")
+                if around is not None and _NVIDIA.search(fix.code(around)):
+                    raise CannotFix("the function asks for what NVIDIA and AMD alone tell")
                 if not isinstance(parent, cst.Attribute) or is_guarded(fix.ctx, node):
                     fix.unsafe()
+                if is_guarded(fix.ctx, node) and not caught(fix.ctx, node):
+                    _ask_for(fix, node, name)
             fix.replace(node.func, f"{device_module(fix)}.{name}")
             if arguments is not None:
                 fix.arguments(node, arguments or self._current(fix, name))
@@ -200,6 +232,28 @@ class CudaDeviceInfo(Rule):
             return "None"
         fix.needs("get_device_properties without a device")
         return ""
+
+
+def _ask_for(fix: FixBuilder, node: cst.Call, name: str) -> None:
+    """Lets nobody in who can't answer: MPS comes to pass the guard around, and its module has no properties."""
+    path = [*fix.ctx.parent_of(node)[1], node]
+    for above, below in reversed(list(pairwise(path))):
+        if isinstance(above, (cst.FunctionDef, cst.Lambda)):
+            break
+        if isinstance(above, cst.If) and f'"{name}")' in fix.code(above.test):
+            return
+        if isinstance(above, cst.If) and below is above.body and _asks_for_one(above.test, fix.ctx):
+            module = fix.spelling().module
+            fix.replace(above.test, f'{fix.code(above.test)} and hasattr({module}, "{name}")')
+            return
+    raise CannotFix("MPS, which has no properties, would pass the guard")
+
+
+def _asks_for_one(test: cst.BaseExpression, ctx: Context) -> bool:
+    return isinstance(test, cst.Call) and ctx.qualified(test.func) in (
+        "torch.cuda.is_available",
+        "torch.accelerator.is_available",
+    )
 
 
 def _is_name(node: cst.Call) -> bool:

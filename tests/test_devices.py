@@ -589,3 +589,82 @@ def test_a_function_for_several(text: str, helper: str) -> None:
 def test_no_function_for_one_or_where_torch_may_be_missing(text: str) -> None:
     after = fix_text(text, Options(codes=CODES), unsafe=True).text
     assert "_get_device" not in after
+
+
+def test_the_index_that_was_made_current_needs_no_device_of_its_own() -> None:
+    check(
+        """
+        import torch
+
+        def main(rank, other: int):
+            net = torch.nn.Linear(2, 2).cuda()
+            torch.cuda.set_device(rank)
+            net.cuda(rank)
+            for x in [torch.ones(2)]:
+                x.cuda(rank)
+            x.cuda(other)
+        """,
+        """
+        import torch
+
+        def main(rank, other: int):
+            device = LONG
+            net = torch.nn.Linear(2, 2).to(device)
+            torch.cuda.set_device(rank)
+            net.to(device)
+            for x in [torch.ones(2)]:
+                x.to(device)
+            x.to(torch.device(device.type, other))
+        """,
+    )
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "    torch.cuda.set_device(other)\n",
+        "    if other:\n        torch.cuda.set_device(rank)\n",
+        "    torch.cuda.set_device(rank)\n    rank = rank + 1\n",
+        "    torch.cuda.set_device(rank)\n    with torch.cuda.device(other):\n        x.cuda(rank)\n    torch.cuda.set_device(0)\n",
+        "    torch.cuda.set_device(rank)\n    for i in range(2):\n        x.cuda(rank)\n        torch.cuda.set_device(i)\n",
+    ],
+)
+def test_another_index_than_the_current_one_is_kept(before: str) -> None:
+    text = f"import torch\n\n\ndef main(rank, other, x: torch.Tensor):\n{before}    return x.cuda(rank)\n"
+    after = fixed(text)
+    assert "x.to(torch.device(device.type, rank))" in after or "current_accelerator().type, rank)" in after
+
+
+def test_the_device_that_the_object_keeps_has_the_index_that_it_keeps() -> None:
+    text = """
+        import torch
+
+        class Trainer:
+            def __init__(self, net, gpu):
+                self.gpu = gpu
+                self.device = torch.device(f"cuda:{gpu}" if torch.cuda.is_available() else "cpu")
+
+            def step(self, x: torch.Tensor, other: int):
+                return x.cuda(self.gpu), x.cuda(other)
+        """
+    after = fixed(text)
+    assert "return x.to(self.device), x.to(torch.device(self.device.type, other))" in after
+
+
+def test_what_is_set_later_is_no_device_yet() -> None:
+    text = textwrap.dedent(
+        """
+        import torch
+
+        def main(args, net):
+            if args.local_rank == -1:
+                device = torch.device("cuda")
+            else:
+                device = torch.device("cuda", args.local_rank)
+                torch.distributed.init_process_group(backend="nccl")
+            args.device = device
+            net.to(args.device)
+        """
+    )
+    after = fix_text(text, Options(), unsafe=True).text
+    assert "init_process_group(backend=torch.distributed.get_default_backend_for_device(device))" in after

@@ -16,6 +16,7 @@ import pytest
 import uncuda
 from uncuda.findings import Category, Outcome, Target
 
+FOLDER = Path(__file__).parent / "cases" / "programs"
 SELECT = (
     'torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")'
 )
@@ -23,160 +24,86 @@ SELECT = (
 
 @dataclass(frozen=True)
 class Program:
-    """A script. `lines` must be in the fixed one, as they stand; `says` is in what that prints on the CPU.
+    """A script of `cases/programs`. `lines` must be in the fixed one, as they stand; `says` is in what that prints on the
+    CPU, called with `arguments`.
 
-    `selections`: how often the fixed script selects a device. `runs`: it ran as it was.
+    `selections`: how often the fixed script selects a device. `runs`: it ran as it was. `left`: what is told and can't be
+    fixed.
     """
 
     name: str
-    text: str
     lines: tuple[str, ...]
     says: str
     selections: int
     runs: bool = False
+    left: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
 
+    @property
+    def text(self) -> str:
+        """The script as its author wrote it."""
+        return (FOLDER / f"{self.name}.py").read_text("utf-8")
 
-INFERENCE = """import os
-import sys
-from argparse import ArgumentParser
-
-import torch
-import torch.distributed as dist
-
-
-class Model(torch.nn.Module):
-    def __init__(self, vocabulary, width):
-        super().__init__()
-        self.embed = torch.nn.Embedding(vocabulary, width)
-        self.head = torch.nn.Linear(width, vocabulary, bias=False)
-
-    def forward(self, tokens):
-        return self.head(self.embed(tokens))[:, -1].float()
-
-
-@torch.inference_mode()
-def complete(model, prompts, length):
-    longest = max(len(p) for p in prompts)
-    tokens = torch.full((len(prompts), longest + length), -1, dtype=torch.long, device="cuda")
-    for i, prompt in enumerate(prompts):
-        tokens[i, :len(prompt)] = torch.tensor(prompt, dtype=torch.long, device="cuda")
-    ended = torch.tensor([False] * len(prompts), device="cuda")
-    for at in range(longest, longest + length):
-        tokens[:, at] = torch.where(ended, 0, model(tokens[:, :at].clamp(min=0)).argmax(-1))
-        ended |= tokens[:, at] == 0
-    return tokens.tolist()
-
-
-def main(length):
-    world_size = int(os.getenv("WORLD_SIZE", "1"))
-    local_rank = int(os.getenv("LOCAL_RANK", "0"))
-    dist.init_process_group("nccl")
-    torch.cuda.set_device(local_rank)
-    torch.set_default_dtype(torch.bfloat16)
-    torch.manual_seed(7)
-    with torch.device("cuda"):
-        model = Model(16, 8)
-    print(world_size, complete(model, [[3, 4, 5], [6, 7]], length))
-    dist.destroy_process_group()
-
-
-if __name__ == "__main__":
-    parser = ArgumentParser()
-    parser.add_argument("--length", type=int, default=4)
-    main(parser.parse_args().length)
-"""
-
-FLAGS = """
-import argparse
-
-import torch
-
-parser = argparse.ArgumentParser(description="a small classifier")
-parser.add_argument("--no-cuda", action="store_true", default=False)
-parser.add_argument("--seed", type=int, default=1)
-args = parser.parse_args()
-args.cuda = not args.no_cuda and torch.cuda.is_available()
-
-torch.manual_seed(args.seed)
-device = torch.device("cuda" if args.cuda else "cpu")
-kwargs = {"num_workers": 0, "pin_memory": True} if args.cuda else {}
-model = torch.nn.Linear(4, 2).to(device)
-data = torch.utils.data.DataLoader(torch.ones(8, 4), batch_size=4, **kwargs)
-print("batches", sum(model(x.to(device)).shape[0] for x in data))
-"""
-
-TRAINER = """
-import random
-
-import torch
-from torch.cuda.amp import GradScaler, autocast
-
-
-def set_seed(seed):
-    random.seed(seed)
-    torch.manual_seed(seed)
-    torch.cuda.manual_seed_all(seed)
-
-
-class Trainer:
-    def __init__(self, model, lr=0.1):
-        self.model = model.cuda()
-        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=lr)
-        self.scaler = GradScaler()
-
-    def step(self, x, y):
-        x, y = x.cuda(), y.cuda()
-        with autocast():
-            loss = torch.nn.functional.mse_loss(self.model(x), y)
-        self.optimizer.zero_grad()
-        self.scaler.scale(loss).backward()
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        return loss.item()
-
-
-set_seed(0)
-torch.cuda.reset_peak_memory_stats()
-trainer = Trainer(torch.nn.Linear(2, 1))
-losses = [trainer.step(torch.ones(4, 2), torch.zeros(4, 1)) for _ in range(3)]
-print("falls", losses[-1] < losses[0], f"peak {torch.cuda.max_memory_allocated() / 2**20:.0f} MB")
-torch.cuda.empty_cache()
-"""
-
-PARALLEL = """
-import os
-
-import torch
-import torch.distributed as dist
-from torch.nn.parallel import DistributedDataParallel as DDP
-
-
-def setup():
-    local_rank = int(os.environ["LOCAL_RANK"])
-    device = torch.device("cuda", local_rank)
-    torch.cuda.set_device(device)
-    dist.init_process_group("nccl", device_id=device)
-    return local_rank
-
-
-def main():
-    local_rank = setup()
-    model = torch.nn.Linear(2, 1).cuda(local_rank)
-    model = DDP(model, device_ids=[local_rank], output_device=local_rank)
-    loss = model(torch.ones(3, 2).cuda(local_rank)).sum()
-    loss.backward()
-    print("ranks", dist.get_world_size())
-    dist.destroy_process_group()
-
-
-if __name__ == "__main__":
-    main()
-"""
 
 PROGRAMS = (
     Program(
+        "attention",
+        (
+            "def mask(length: int, device: Optional[torch.device] = None) -> Tensor:\n"
+            "    if device is None:\n        device = get_device()\n",
+            "        if device is None:\n            device = get_device().type\n",
+        ),
+        "shape (3, 3)",
+        selections=2,
+    ),
+    Program(
+        "benchmark_matmul",
+        (
+            "        return start.elapsed_time(end) / iters\n    return (time.perf_counter() - start_time) * 1000 / iters\n",
+            "{getattr(device_module, 'get_device_name', lambda _: device.type)(0)}",
+            "peak {getattr(device_module, 'max_memory_allocated', lambda: 0)() / 1024**2:.1f} MB",
+        ),
+        "GPU: cpu\nTrue True peak 0.0 MB",
+        selections=1,
+    ),
+    Program(
+        "finetune_text",
+        (
+            "        device = torch.accelerator.current_accelerator() "
+            'if torch.accelerator.is_available() and not args.no_cuda else torch.device("cpu")\n',
+            "        torch.distributed.init_process_group("
+            "backend=torch.distributed.get_default_backend_for_device(device))\n",
+            'device_ids=[args.local_rank] if torch.device(args.device).type != "cpu" else None',
+            "def set_seed(args):\n    random.seed(args.seed)\n    np.random.seed(args.seed)\n    torch.manual_seed(args.seed)\n\n",
+        ),
+        "steps 4",
+        selections=2,
+        arguments=("--local_rank", "0"),
+    ),
+    Program(
+        "gan",
+        (
+            "if torch.accelerator.is_available() and not opt.cuda:\n",
+            'if input.device.type not in ("cpu", "meta") and self.ngpu > 1:\n',
+        ),
+        "done True",
+        selections=1,
+        runs=True,
+        left=("UC320", "UC406", "UC406"),
+    ),
+    Program(
+        "generate_text",
+        (
+            f"def get_device():\n    return {SELECT}\n\n\ndef load_model(seed):\n",
+            "    device = get_device()\n    model = model.eval().to(device)\n",
+            "    device = get_device()\n    input_ids = torch.tensor([prompt], dtype=torch.long).to(device)\n",
+            "    device = get_device()\n    warm = torch.zeros(1, 1, dtype=torch.long, device=device)\n",
+        ),
+        "7 0.00 GB",
+        selections=1,
+    ),
+    Program(
         "inference",
-        INFERENCE,
         (
             "    dist.init_process_group(dist.get_default_backend_for_device(device))\n"
             "    if torch.accelerator.is_available():\n        torch.accelerator.set_device_index(local_rank)\n",
@@ -184,46 +111,118 @@ PROGRAMS = (
             "    ended = torch.tensor([False] * len(prompts), device=device)\n",
         ),
         "1 [[3, 4, 5,",
-        1,
+        selections=1,
     ),
     Program(
-        "flags",
-        FLAGS,
+        "memory_log",
+        (
+            '        allocated = getattr(device_module, "memory_allocated", lambda _: 0)(self.device) / 1024**3\n',
+            "        batch = batch.to(self.device)\n",
+            '        self.is_cuda = self.device.type != "cpu"\n',
+            '    if torch.accelerator.is_available() and hasattr(torch.get_device_module(), "get_device_properties"):\n',
+        ),
+        "[end] allocated 0.00 GB, reserved 0.00 GB, peak 0.00 GB",
+        selections=1,
+    ),
+    Program(
+        "mixed_precision",
+        (
+            f"from torch import nn\n\n\ndevice = {SELECT}\n\n\nclass Scale",
+            "    @torch.amp.custom_fwd(device_type=device.type, cast_inputs=torch.float32)\n",
+            '    @torch.autocast(device.type, dtype=torch.float16, enabled=device.type != "cpu")\n',
+            '    scaler = torch.amp.GradScaler(device.type, enabled=use_amp and device.type != "cpu")\n',
+        ),
+        "better True",
+        selections=1,
+    ),
+    Program(
+        "mnist",
+        (
+            "    use_cuda = not args.no_cuda and torch.accelerator.is_available()\n",
+            '    device = torch.accelerator.current_accelerator() if use_cuda else torch.device("cpu")\n',
+        ),
+        "Accuracy: 8/8",
+        selections=1,
+        runs=True,
+    ),
+    Program(
+        "no_cuda_flag",
         (
             "args.cuda = not args.no_cuda and torch.accelerator.is_available()\n",
             'device = torch.accelerator.current_accelerator() if args.cuda else torch.device("cpu")\n',
         ),
         "batches 8",
-        1,
+        selections=1,
         runs=True,
     ),
     Program(
-        "trainer",
-        TRAINER,
-        ("self.model = model.to(", "loss = torch.nn.functional"),
-        "falls True peak 0 MB",
-        1,
-    ),
-    Program(
         "parallel",
-        PARALLEL,
         (
             'device_id=device if device.type != "cpu" else None)\n',
             "dist.get_default_backend_for_device(device)",
         ),
         "ranks 1",
-        2,
+        selections=2,
+    ),
+    Program(
+        "sample_images",
+        (
+            f"    device = {SELECT}\n    pipe = pipe.to(device)\n",
+            "    generator = torch.Generator(device=device).manual_seed(seed)\n"
+            "    with torch.inference_mode(), torch.autocast(device.type, enabled=False):\n",
+        ),
+        "(4,)",
+        selections=2,
+    ),
+    Program(
+        "seeds",
+        (
+            "    torch.manual_seed(seed)\n    cudnn.deterministic = deterministic\n",
+            "if torch.accelerator.is_available():\n    torch.accelerator.set_device_index(GPU)\n",
+            f"device = {SELECT}\na = torch.rand(3).to(device)\nrestore(state)\nb = torch.rand(3).to(device)\n",
+        ),
+        "same True",
+        selections=1,
+        left=("UC320", "UC320", "UC322", "UC322", "UC701"),
+    ),
+    Program(
+        "sharded",
+        (
+            "    dist.init_process_group(backend=dist.get_default_backend_for_device(device))\n"
+            "    if torch.accelerator.is_available():\n",
+            "    mesh = init_device_mesh(accelerator.type, (world_size,)",
+            "    model.to_empty(device=device)\n",
+        ),
+        "loss 0.0, memory 0MB",
+        selections=2,
+    ),
+    Program(
+        "spawned",
+        (
+            f"    device = {SELECT}\n    dist.init_process_group(",
+            "        torch.accelerator.set_device_index(gpu)\n    model.to(device)\n"
+            "    criterion = torch.nn.CrossEntropyLoss().to(device)\n",
+            'device_ids=[gpu] if device.type != "cpu" else None)\n',
+        ),
+        "epoch 1, loss True",
+        selections=1,
+    ),
+    Program(
+        "trainer",
+        ("self.model = model.to(", "loss = torch.nn.functional"),
+        "falls True peak 0 MB",
+        selections=1,
     ),
 )
 
 
-def run(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def run(text: str, folder: Path, arguments: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
     """Runs a script as the only process of a job."""
     script = folder / "script.py"
     script.write_text(text)
     job = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
     return subprocess.run(
-        [sys.executable, script],
+        [sys.executable, script, *arguments],
         cwd=folder,
         env={**os.environ, **job, "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -235,11 +234,11 @@ def run(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.name)
 def test_it_runs_on_the_cpu(program: Program, tmp_path: Path) -> None:
-    before = run(program.text, tmp_path)
+    before = run(program.text, tmp_path, program.arguments)
     assert (before.returncode == 0) is program.runs, before.stderr
     fixed = uncuda.fix_source(program.text, unsafe=True)
     assert fixed.error is None
-    after = run(fixed.text, tmp_path)
+    after = run(fixed.text, tmp_path, program.arguments)
     assert after.returncode == 0, after.stderr
     assert program.says in after.stdout
     if program.runs:
@@ -252,8 +251,8 @@ def test_it_reads_well(program: Program) -> None:
     for lines in program.lines:
         assert lines in fixed.text
     assert fixed.text.count("current_accelerator()") == program.selections, fixed.text
+    assert tuple(sorted(f.code for f in fixed.findings)) == program.left
     assert "torch.cuda" not in fixed.text
-    assert not fixed.findings
     assert uncuda.fix_source(fixed.text, unsafe=True).text == fixed.text
 
 
