@@ -119,6 +119,12 @@ def _computing(rehearsal: Rehearsal, style: Style) -> Iterator[str]:
     total = sum(times for _, times in rehearsal.operators)
     if total:
         most = ", ".join(f"{name.removeprefix('aten::')} {times}" for name, times in rehearsal.operators[:6])
-        text = f"{total} operators of {len(rehearsal.operators)} kinds: {most}"
+        kinds = len(rehearsal.operators)
+        number = (
+            "1 operator"
+            if total == 1
+            else f"{total} operators of {kinds} {'kind' if kinds == 1 else 'kinds'}"
+        )
+        text = f"{number}: {most}"
         yield from _listed(f"computed on the {rehearsal.device.name}", [text], style)
     yield from _listed("computed on the CPU", [_seen(s) for s in rehearsal.computed_on_cpu], style)
