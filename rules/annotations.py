@@ -5,7 +5,6 @@ from __future__ import annotations
 import libcst as cst
 
 from uncuda.context import Context
-from uncuda.findings import Outcome, Target
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.rules._calls import last_word
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
@@ -129,6 +128,8 @@ class CudaAnnotation(Rule):
         short = name.rpartition(".")[2]
         if short not in _CLASSES:
             return
+        from uncuda.rules.knowledge import outcomes
+
         any_device = _ANY_DEVICE.get(short)
         ctx.report(
             self,
@@ -136,7 +137,7 @@ class CudaAnnotation(Rule):
             f"the annotation names `torch.cuda.{short}`"
             + (f"; any device's is a `{any_device[0]}`" if any_device else ", which is CUDA's alone"),
             symbol=f"torch.cuda.{short}",
-            outcomes={t: Outcome.WORKS if t is Target.ROCM else Outcome.HARMLESS for t in Target},
+            outcomes=outcomes("x: torch.cuda.*"),
             fix=lambda fix: self._fix(fix, node, short),
             title="Name any device's class",
         )

@@ -29,7 +29,6 @@ _ASKING = frozenset({"can_use_flash_attention", "can_use_efficient_attention", "
 _QUESTIONS = frozenset({*_ASKING, "SDPAParams", "is_flash_attention_available", "is_ck_sdpa_available"})
 _CONTEXT = "sdp_kernel"
 _NAMES = frozenset({*_SWITCHES, *_QUESTIONS, _CONTEXT})
-_PARAMETERS = ("enable_flash", "enable_math", "enable_mem_efficient", "enable_cudnn")
 _BACKENDS = {
     "enable_flash": "FLASH_ATTENTION",
     "enable_mem_efficient": "EFFICIENT_ATTENTION",
@@ -162,8 +161,11 @@ class CudaAttentionBackend(Rule):
         )
 
     def _fix(self, fix: FixBuilder, node: cst.Call) -> None:
-        given = by_name(node, _PARAMETERS)
-        if given is None or not set(given) <= set(_PARAMETERS):
+        from uncuda.rules.knowledge import parameters
+
+        known = parameters("torch.backends.cuda.sdp_kernel")
+        given = by_name(node, known)
+        if given is None or not set(given) <= set(known):
             raise CannotFix("the switches aren't known")
         fix.needs("sdp_kernel is sdpa_kernel")
         wanted: list[str] = []

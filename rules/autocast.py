@@ -27,7 +27,6 @@ from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
 
 _OLD = frozenset({"torch.cuda.amp.autocast"})
 _GENERAL = frozenset({"torch.autocast", "torch.amp.autocast"})
-_OLD_PARAMETERS = ("enabled", "dtype", "cache_enabled")
 _SELECT = (
     'torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")'
 )
@@ -337,8 +336,11 @@ class CudaAutocast(Rule):
 
     def _old(self, fix: FixBuilder, node: cst.Call) -> None:
         be_certain(fix, node.func)
-        given = by_name(node, _OLD_PARAMETERS)
-        if given is None or not set(given) <= set(_OLD_PARAMETERS):
+        from uncuda.rules.knowledge import parameters
+
+        known = parameters("torch.cuda.amp.autocast")
+        given = by_name(node, known)
+        if given is None or not set(given) <= set(known):
             raise CannotFix("not the arguments of torch.cuda.amp.autocast")
         enabled = given["enabled"].value if "enabled" in given else None
         words: list[str] = []

@@ -7,7 +7,6 @@ import re
 import libcst as cst
 
 from uncuda.context import Context
-from uncuda.findings import Outcome, Target
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.fixes.statements import is_guarded
 from uncuda.flow import string_value
@@ -17,13 +16,9 @@ from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
 _PATCH = re.compile(r"patch|mock", re.I)
 _MODULE = "torch.cuda"
 _OWNERS = (_MODULE, "torch.backends.cuda")
+_LOOKED_UP, _REPLACED = 'hasattr(torch.cuda, "Stream")', "torch.cuda.X = replacement"
 _LOOKS = frozenset({"getattr", "hasattr"})
 _PATCHES = frozenset({"object", "setattr", "delattr"})
-
-
-def _nothing_lost() -> dict[Target, Outcome]:
-    """The outcome of a look at the module, which every build has."""
-    return {t: Outcome.WORKS if t is Target.ROCM else Outcome.HARMLESS for t in Target}
 
 
 def _is_module(node: cst.BaseExpression, ctx: Context) -> bool:
@@ -129,7 +124,7 @@ class CudaModule(Rule):
                 if asks
                 else f"`{owner}.{name or '…'}` is looked up by name",
                 symbol=f"{owner}.{name}" if name else _MODULE,
-                outcomes=_nothing_lost() if asks or len(node.args) > 2 else None,
+                outcomes=ctx.outcomes(_LOOKED_UP, node) if asks or len(node.args) > 2 else None,
                 claims=(node.args[0].value,),
                 category=Category.POTENTIAL,
             )
@@ -266,5 +261,5 @@ class CudaPatch(Rule):
             node,
             f"`{name}` is replaced here: code that asks any other module won't see it",
             symbol=name,
-            outcomes=_nothing_lost(),
+            outcomes=ctx.outcomes(_REPLACED, node),
         )

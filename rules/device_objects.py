@@ -344,11 +344,6 @@ def _moves_at_import(ctx: Context) -> bool:
     return False
 
 
-_DTYPES = {
-    "FloatTensor": "float32", "DoubleTensor": "float64", "HalfTensor": "float16", "BFloat16Tensor": "bfloat16",
-}  # fmt: skip
-
-
 class DefaultCudaTensorType(Rule):
     """`torch.set_default_tensor_type("torch.cuda.FloatTensor")` makes every new tensor a CUDA tensor.
 
@@ -427,8 +422,10 @@ class DefaultCudaTensorType(Rule):
 
     def _fix(self, fix: FixBuilder, node: cst.Call, kinds: list[str | None]) -> None:
         fix.unsafe()
-        dtype = _DTYPES.get(kinds[0] or "") if len(kinds) == 1 else None
-        if dtype is None:
+        from uncuda.rules.knowledge import tensor_dtype
+
+        dtype = tensor_dtype(f"torch.cuda.{kinds[0]}") if len(kinds) == 1 else None
+        if dtype is None or not dtype.startswith(("float", "bfloat")):
             raise CannotFix("the type depends on a condition")
         line = fix.ctx.statement
         if not isinstance(fix.ctx.parent, cst.Expr) or not isinstance(line, cst.SimpleStatementLine):

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import libcst as cst
 
 from uncuda.context import Context
-from uncuda.findings import Outcome, Target
 from uncuda.fixes.arguments import change_arguments
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.flow import argument
@@ -31,9 +30,7 @@ _OLD = frozenset({"torch.cuda.amp.GradScaler"})
 _GENERAL = frozenset({"torch.amp.GradScaler", "torch.GradScaler"})
 _SHARDED = "torch.distributed.fsdp.sharded_grad_scaler.ShardedGradScaler"
 """The first torch with torch.amp.GradScaler."""
-_OLD_PARAMETERS = ("init_scale", "growth_factor", "backoff_factor", "growth_interval", "enabled")
 # A class that is only named is there in every build.
-_NAMED = {t: Outcome.WORKS if t is Target.ROCM else Outcome.HARMLESS for t in Target}
 _SELECT = (
     'torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")'
 )
@@ -252,12 +249,14 @@ class CudaGradScaler(Rule):
             return
         if any(isinstance(above, cst.Annotation) for above in ctx.ancestors):
             if certainty(node, ctx) is Sure.YES:
+                from uncuda.rules.knowledge import outcomes
+
                 ctx.report(
                     self,
                     node,
                     "an annotation for CUDA's own `GradScaler`",
                     symbol="torch.cuda.amp.GradScaler",
-                    outcomes=_NAMED,
+                    outcomes=outcomes("x: torch.cuda.*"),
                     fix=lambda fix: self._class(fix, node),
                     title="Name the class of any device's scaler",
                 )
@@ -296,9 +295,12 @@ class CudaGradScaler(Rule):
         fix.replace(node, fix.name("torch.amp.GradScaler"))
 
     def _old(self, fix: FixBuilder, node: cst.Call) -> None:
-        given = by_name(node, _OLD_PARAMETERS)
+        from uncuda.rules.knowledge import parameters
+
+        known = parameters("torch.cuda.amp.GradScaler")
+        given = by_name(node, known)
         be_certain(fix, node.func)
-        if given is None or not set(given) <= set(_OLD_PARAMETERS):
+        if given is None or not set(given) <= set(known):
             raise CannotFix("not the arguments of torch.cuda.amp.GradScaler")
         fix.needs("torch.amp.GradScaler")
         fix.replace(node.func, fix.name("torch.amp.GradScaler"))

@@ -21,29 +21,21 @@ from uncuda.flow import Kind, device_text, string_value
 from uncuda.rules._calls import cuda_function, index_argument, is_read, literal_device
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
 
-# Each function's name on the other devices' modules, and what stands for its value where there is no
-# accelerator: what the CUDA one gives there (called on a CPU build of torch 2.13), or None where it raises.
-_FIGURES: dict[str, tuple[str, str]] = {
-    "memory_allocated": ("memory_allocated", "0"),
-    "max_memory_allocated": ("max_memory_allocated", "0"),
-    "memory_reserved": ("memory_reserved", "0"),
-    "max_memory_reserved": ("max_memory_reserved", "0"),
-    "memory_cached": ("memory_reserved", "0"),
-    "max_memory_cached": ("max_memory_reserved", "0"),
-    "memory_stats": ("memory_stats", "{}"),
-    "memory_stats_as_nested_dict": ("memory_stats_as_nested_dict", "{}"),
-    "host_memory_stats": ("host_memory_stats", "{}"),
-    "host_memory_stats_as_nested_dict": ("host_memory_stats_as_nested_dict", "{}"),
-}
+_FIGURES = frozenset(
+    {
+        "memory_allocated", "max_memory_allocated", "memory_reserved", "max_memory_reserved", "memory_cached",
+        "max_memory_cached", "memory_stats", "memory_stats_as_nested_dict", "host_memory_stats",
+        "host_memory_stats_as_nested_dict",
+    }
+)  # fmt: skip
 # These raise without CUDA.
-_RESETS: dict[str, str] = {
-    "reset_peak_memory_stats": "reset_peak_memory_stats",
-    "reset_accumulated_memory_stats": "reset_accumulated_memory_stats",
-    "reset_max_memory_allocated": "reset_peak_memory_stats",
-    "reset_max_memory_cached": "reset_peak_memory_stats",
-    "reset_peak_host_memory_stats": "reset_peak_host_memory_stats",
-    "reset_accumulated_host_memory_stats": "reset_accumulated_host_memory_stats",
-}
+_RESETS = frozenset(
+    {
+        "reset_peak_memory_stats", "reset_accumulated_memory_stats", "reset_max_memory_allocated", "reset_max_memory_cached",
+        "reset_peak_host_memory_stats", "reset_accumulated_host_memory_stats",
+    }
+)  # fmt: skip
+# What stands for a report where there is none to give.
 _REPORTS: dict[str, str] = {"memory_summary": '""', "memory_snapshot": "[]"}
 _FREE = frozenset({"mem_get_info"})
 _KNOWN = frozenset({*_FIGURES, *_RESETS, *_REPORTS, *_FREE})
@@ -259,18 +251,20 @@ class CudaMemoryFigure(Rule):
         )
 
     def _fix(self, fix: FixBuilder, node: cst.Call, name: str) -> None:
+        from uncuda.rules.knowledge import member
+
         arguments = device_arguments(fix, node)
-        if name in _FIGURES:
-            member, otherwise = _FIGURES[name]
-            on_module(fix, node, member, otherwise, arguments=arguments)
+        there, without = member(f"torch.cuda.{name}") if name in _FIGURES | _RESETS else (name, None)
+        if without is not None:
+            on_module(fix, node, there, without, arguments=arguments)
             return
         if name in _FREE or keeps_raising(fix, node, "AttributeError"):
             keeps_raising(fix, node, "AttributeError")
-            fix.replace(node.func, f"{device_module(fix)}.{_RESETS.get(name, name)}")
+            fix.replace(node.func, f"{device_module(fix)}.{there}")
             if arguments is not None:
                 fix.arguments(node, arguments)
             return
-        on_module(fix, node, _RESETS.get(name, name), _REPORTS.get(name, "None"), arguments=arguments)
+        on_module(fix, node, there, _REPORTS.get(name, "None"), arguments=arguments)
 
 
 class CudaEmptyCache(Rule):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import libcst as cst
 
 from uncuda.context import Context
-from uncuda.findings import Outcome, Target
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.fixes.statements import drop_call, is_droppable_if, on_module
 from uncuda.rules._calls import cuda_function, is_read
@@ -17,7 +16,7 @@ from uncuda.walk import walk
 _SEEDING = frozenset({"manual_seed", "manual_seed_all", "seed", "seed_all"})
 _WITH_SEED = frozenset({"manual_seed", "manual_seed_all"})
 # What a call does beside one of torch.manual_seed.
-_REPEATED = {t: Outcome.WORKS if t is Target.ROCM else Outcome.HARMLESS for t in Target}
+_REPEATED = "torch.manual_seed(s); torch.cuda.manual_seed_all(s)"
 
 
 class CudaSeed(Rule):
@@ -190,7 +189,7 @@ class CudaSeed(Rule):
             node,
             f"`torch.cuda.{name}()` {says}",
             symbol=f"torch.cuda.{name}",
-            outcomes=_REPEATED if repeated else None,
+            outcomes=ctx.outcomes(_REPEATED, node) if repeated else None,
             fix=lambda fix: self._fix(fix, node, name, repeated),
             title="Leave out the second seed" if repeated else "Seed the device's own generators",
         )

@@ -9,7 +9,7 @@ from functools import partial
 import libcst as cst
 
 from uncuda.context import Context
-from uncuda.findings import Category, Outcome, Target
+from uncuda.findings import Category
 from uncuda.fixes.builder import CannotFix, FixBuilder, Replace
 from uncuda.flow import Kind, string_value
 from uncuda.rules._calls import is_imported, is_read, last_word
@@ -19,12 +19,6 @@ from uncuda.rules.base import Applicability, Bad, Good, Rule
 _DEVICE = (
     'torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")'
 )
-_DTYPES = {
-    "FloatTensor": "float32", "DoubleTensor": "float64", "HalfTensor": "float16", "BFloat16Tensor": "bfloat16",
-    "ByteTensor": "uint8", "CharTensor": "int8", "ShortTensor": "int16", "IntTensor": "int32", "LongTensor": "long",
-    "BoolTensor": "bool",
-}  # fmt: skip
-# Names of what is a size.
 _SIZE = re.compile(r"(?:size|len|length|num|count|dim|shape|width|height)s?\Z|\A(?:n|num|len|max)_", re.I)
 _TYPE = "torch.Tensor.type(torch.cuda.*Tensor)"
 _COMPARED = 'torch.Tensor.type() == "torch.cuda.*Tensor"'
@@ -273,7 +267,7 @@ class CudaTensorType(Rule):
         self._named(node, ctx)
 
     def visit_Name(self, node: cst.Name, ctx: Context) -> None:
-        if node.value in _DTYPES or (node.value in ctx.index.aliases and is_imported(node, ctx)):
+        if _is_type(node.value) or (node.value in ctx.index.aliases and is_imported(node, ctx)):
             self._named(node, ctx)
 
     def _named(self, node: cst.Attribute | cst.Name, ctx: Context) -> None:
@@ -281,13 +275,15 @@ class CudaTensorType(Rule):
         if name is None or ctx.is_claimed(node) or not is_read(node, ctx):
             return
         if any(isinstance(n, (cst.Annotation, cst.Subscript)) for n in ctx.ancestors):
+            from uncuda.rules.knowledge import outcomes
+
             ctx.report(
                 self,
                 node,
                 f"`{name}` in a type: no other accelerator's tensor is one",
                 symbol=name,
                 category=Category.OPTIONAL,
-                outcomes=dict.fromkeys(Target, Outcome.HARMLESS),
+                outcomes=outcomes("x: torch.cuda.*"),
                 fix=_fix_annotation if isinstance(ctx.parent, cst.Annotation) else None,
                 title="Say torch.Tensor",
             )
@@ -297,18 +293,27 @@ class CudaTensorType(Rule):
 
 def _cuda_type(node: cst.BaseExpression, ctx: Context) -> str | None:
     """ "torch.cuda.FloatTensor" for a name that stands for it, or its text."""
+    from uncuda.rules.knowledge import tensor_dtype
+
     name = string_value(node)
     if name is None and isinstance(node, (cst.Attribute, cst.Name)):
-        if isinstance(node, cst.Attribute) and node.attr.value not in _DTYPES:
+        if isinstance(node, cst.Attribute) and not _is_type(node.attr.value):
             return None
         name = ctx.qualified(node)
     if name is None or not name.startswith("torch.cuda."):
         return None
-    return name if name.removeprefix("torch.cuda.") in _DTYPES else None
+    return name if _is_type(name) and tensor_dtype(name) is not None else None
+
+
+def _is_type(name: str) -> bool:
+    """Does a name look like that of a type of tensors?"""
+    return name.endswith("Tensor")
 
 
 def _dtype(fix: FixBuilder, name: str) -> str:
-    return fix.name(f"torch.{_DTYPES[name.rpartition('.')[2]]}")
+    from uncuda.rules.knowledge import tensor_dtype
+
+    return fix.name(f"torch.{tensor_dtype(name)}")
 
 
 def _fix_made(fix: FixBuilder, node: cst.Call, name: str) -> None:

@@ -95,6 +95,9 @@ API = record(
         "told_as": TEXT,
         "untold": TEXT,
         "spelled": SPELLED,
+        "member": record({"name": TEXT, "without": TEXT}, ["name"]),
+        "parameters": NAMES,
+        "dtype": TEXT,
     },
     ["kind", "outcomes", "verdict", "source"],
 ) | {"dependentRequired": {"probe": ["on_cpu", "torch"], "on_cpu": ["probe"]}}
@@ -550,6 +553,36 @@ def test_the_tables_are_read_in_a_moment() -> None:
 
 
 # -- measuring again ---------------------------------------------------------------------------------------
+
+
+HELD = """
+import inspect, json, torch
+from uncuda.rules import knowledge
+from uncuda.rules.knowledge._data import table
+for symbol, row in table("torch_api.json")["apis"].items():
+    found = torch
+    for part in symbol.split(".")[1:] if {"parameters", "dtype", "member"} & set(row) else ():
+        found = getattr(found, part)
+    if "parameters" in row:
+        asked = found.__init__ if inspect.isclass(found) else found
+        names = [n for n in inspect.signature(asked).parameters if n != "self"]
+        assert names == row["parameters"], (symbol, names)
+    if "dtype" in row:
+        host = getattr(torch, symbol.rpartition(".")[2])
+        assert host(1).dtype == getattr(torch, row["dtype"]), symbol
+    if "member" in row:
+        without = row["member"].get("without")
+        if without is None:
+            assert row["on_cpu"].startswith("raises"), symbol
+        else:
+            assert found() == eval(without), symbol
+        assert row["member"]["name"] in dir(torch.cuda), symbol
+"""
+
+
+def test_signatures_types_and_values_are_those_of_torch() -> None:
+    done = python("-c", HELD)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_changed_answer_is_found_and_says_whether_outcomes_are_touched() -> None:

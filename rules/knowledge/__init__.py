@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from uncuda.rules.knowledge.apis import Api, aliases, apis, canonical, frameworks, lookup, nearest, outcomes
+from uncuda.rules.knowledge.apis import (
+    Api,
+    aliases,
+    apis,
+    canonical,
+    frameworks,
+    lookup,
+    member,
+    nearest,
+    outcomes,
+    parameters,
+    tensor_dtype,
+)
 from uncuda.rules.knowledge.around import (
     Fact,
     around,
@@ -50,6 +62,7 @@ __all__ = [
     "is_library",
     "kernel_makers",
     "lookup",
+    "member",
     "nearest",
     "other_project",
     "outcomes",
@@ -58,8 +71,10 @@ __all__ = [
     "package_aliases",
     "package_imports",
     "packages",
+    "parameters",
     "required",
     "spelled",
     "target",
+    "tensor_dtype",
     "test_decorators",
 ]

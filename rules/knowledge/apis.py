@@ -120,6 +120,28 @@ def lookup(symbol: str) -> Api | None:
     return _api(key, table(FRAMEWORKS)["apis"][key] if row is None else row)
 
 
+def _row(symbol: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = table(FILE)["apis"].get(symbol, {})
+    return found
+
+
+def member(symbol: str) -> tuple[str, str | None]:
+    """The member of another device's module that does what `symbol` of torch.cuda does; and the literal that `symbol`
+    gives where there is no accelerator, None where it raises."""
+    row = _row(symbol)["member"]
+    return row["name"], row.get("without")
+
+
+def parameters(symbol: str) -> tuple[str, ...]:
+    """The parameters of a function or class of torch, in their order."""
+    return tuple(_row(symbol)["parameters"])
+
+
+def tensor_dtype(symbol: str) -> str | None:
+    """The dtype of a legacy tensor type by its dotted name: `torch.cuda.HalfTensor` holds float16."""
+    return _row(symbol).get("dtype")
+
+
 def outcomes(symbol: str) -> Outcomes:
     """What `symbol` does on each target, guards not considered.
 

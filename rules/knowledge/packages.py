@@ -13,6 +13,8 @@ from uncuda.findings import Outcomes, Target
 from uncuda.rules.knowledge._data import REST, optional_text, spread, table
 
 FILE = "packages.json"
+_REWRITE = 3
+"""The effort, in story points, from which on a package isn't just left out."""
 _SEPARATORS = re.compile(r"[-_.]+")
 
 
@@ -58,6 +60,12 @@ class Package:
     source: str
     evidence: str
     checked: str
+
+    @property
+    def is_cuda_runtime(self) -> bool:
+        """Does it run programs, or serve them, on CUDA and nowhere else, so that what uses it is written anew elsewhere?"""
+        runs = self.category in ("runtime", "serving") and self.effort >= _REWRITE
+        return runs and self.cuda_only == "yes" and self.importing == "tie"
 
     @property
     def dotted(self) -> bool:
