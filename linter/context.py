@@ -43,7 +43,8 @@ class Options:
     `codes`: the rules to run. `device_expr` and `device_import`: the project's own helper for a device, such
     as `get_device()` and `from mylib.utils import get_device`. `whole_file`: parse the whole file with libcst
     (the slow reference for the islands). `targets`: None means all. `own`: the import names that the project
-    at hand provides itself. `neighbours`: its other modules, where they have a say.
+    at hand provides itself. `neighbours`: its other modules, where they have a say. `unsafe`: unsafe fixes will be
+    applied too, so that safe ones may rely on them.
     """
 
     torch_floor: TorchVersion = (2, 6)
@@ -54,6 +55,7 @@ class Options:
     targets: frozenset[Target] | None = None
     own: frozenset[str] = frozenset()
     neighbours: Neighbours | None = None
+    unsafe: bool = False
 
 
 @dataclass
@@ -294,12 +296,14 @@ class Context:
         if stays:
             category = Category.POTENTIAL
         stays = stays or _wants_cuda(path) or self._is_replaced(symbol)
+        stays = stays or (fix is not None and self._works_with_cuda_alone)
         if fix is not None and not cuda_side and not stays and not self.in_script():
             builder = FixBuilder(self, node, title or rule.summary())
             mark = self.devices.mark()
             try:
                 fix(builder)
                 pending = builder.done() if builder.edits else None
+                self.devices.judge(builder)
             except CannotFix as reason:
                 self.devices.rewind(mark)
                 fix_needs = reason.version if isinstance(reason, TooOld) else None
@@ -329,6 +333,16 @@ class Context:
             known = any(_is_border(self.index.text, found.start()) for found in put)
             self._replaced[symbol] = known
         return known
+
+    @cached_property
+    def _works_with_cuda_alone(self) -> bool:
+        """Does the file need, first of all, a runtime that exists for CUDA only, such as TensorRT? Then it stays as it is
+        until that is replaced."""
+        from uncuda.rules.knowledge import package
+
+        names = (name for site in self.index.imports for _, name in site.names if not name.startswith("."))
+        found = (package(name) for name in names)
+        return any(entry is not None and entry.is_cuda_runtime for entry in found)
 
     # -- what fixes ask ------------------------------------------------------------------------------------
 

@@ -12,11 +12,12 @@ from uncuda.bindings import Binding, Place, arriving
 from uncuda.class_layout import class_layout, class_start
 from uncuda.current_index import is_current
 from uncuda.device_places import NewDevice, NewModule, Path, Use, join, root_of
-from uncuda.findings import Edit
+from uncuda.findings import Applicability, Edit
 from uncuda.fixes.builder import Bind, CannotFix, DeviceRef, FixBuilder, NodeEdit, device_kind
 from uncuda.fixes.styles import DEVICE_NAMES, MODULE_NAMES, Spelling
 from uncuda.flow import Flow, Which
 from uncuda.given_device import given_device
+from uncuda.guards import surely_available
 from uncuda.known_devices import (
     EARLY_METHODS,
     MEMBERS,
@@ -46,6 +47,7 @@ class Devices:
         self._local: dict[tuple[int, str], NewDevice] = {}
         self._shared: dict[int, SharedIndex | None] = {}
         self._module: tuple[str, tuple[NodeEdit, ...]] | None = None
+        self._sure = False
         self._log: list[NewDevice | None] = []
         self._modules: dict[int, NewModule] = {}
         self._written: dict[str, str] = {}
@@ -60,9 +62,15 @@ class Devices:
         while len(self._log) > mark:
             made = self._log.pop()
             if made is None:
-                self._module = None
+                self._module, self._sure = None, False
             else:
                 made.uses.pop()
+
+    def judge(self, fix: FixBuilder) -> None:
+        """A fix is done. What only an unsafe one binds in the module is no device for safe ones elsewhere: they would ask
+        for it while the module is imported, which the code didn't do."""
+        if self._module is not None and fix.applicability is Applicability.SAFE:
+            self._sure = self._sure or self._module[1][-1] in fix.edits
 
     def settle(self) -> None:
         """An island is done: decides where its new devices are bound. One at module level stays of use."""
@@ -246,7 +254,8 @@ class Devices:
 
     def _use(self, fix: FixBuilder, made: NewDevice, path: Path) -> None:
         ctx = self.ctx
-        made.uses.append(Use(path, Flow(ctx.index, ctx.scope, list(ctx.ancestors), ctx.owner)))
+        flow = Flow(ctx.index, ctx.scope, list(ctx.ancestors), ctx.owner)
+        made.uses.append(Use(path, flow, ctx.around))
         self._log.append(made)
         fix.edits.append(Bind(made))
 
@@ -300,7 +309,7 @@ class Devices:
         return "self.device"
 
     def _in_function(self, fix: FixBuilder, root: cst.CSTNode, path: Path, spelling: Spelling) -> str:
-        shared = self._module
+        shared = self._module if self._sure or self.ctx.options.unsafe else None
         if shared is not None and self.ctx.is_free(shared[0]) and not _is_main_suite(path, root):
             # Bound by an earlier statement of the module, in this very round.
             fix.edits.extend(shared[1])
@@ -322,7 +331,8 @@ class Devices:
             if start is None:
                 return None
             at = above_comments(ctx.index.text, start)
-            line = f"{name} = {spelling.device}{ctx.newline * (1 + gap)}"
+            available = surely_available((), fix.node, ctx.flow, ctx.around)
+            line = f"{name} = {spelling.bound('', available)}{ctx.newline * (1 + gap)}"
             # With the imports that this place wants, if it wants any.
             imports = [e for e in fix.edits if isinstance(e, Edit) and "import " in e.text]
             self._module = name, (*imports, Edit(at, at, line))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property, reduce
 from operator import or_
 
@@ -102,7 +102,7 @@ def fix_text(
     are suppressed or not selected), and is asked in each round. `wanted(name)`: does another module import the name
     from this one? Such an import stays when nothing here uses it any more.
     """
-    options = options or Options()
+    options = replace(options or Options(), unsafe=unsafe)
     start = text
     trees = Trees()
     applied: list[Finding] = []

@@ -463,6 +463,22 @@ def test_a_module_level_device_serves_what_comes_after_it() -> None:
     )
 
 
+def test_what_an_unsafe_fix_binds_in_the_module_is_no_device_for_a_safe_one() -> None:
+    text = """\
+        import torch
+
+        SETTINGS = make(device="cuda")
+
+
+        def f(x: torch.Tensor):
+            return x.cuda()
+        """
+    kept, made = fixed(text, unsafe=False).split("def f", 1)
+    assert kept == 'import torch\n\nSETTINGS = make(device="cuda")\n\n\n'
+    assert "    device = torch.accelerator.current_accelerator() if" in made
+    assert "\ndevice = torch.accelerator.current_accelerator() if" in fixed(text)
+
+
 def test_functions_before_it_bind_their_own() -> None:
     check(
         """
