@@ -97,6 +97,7 @@ class Context:
         # By id, with the node: it must live as long as its id is used.
         self._names: dict[int, tuple[cst.CSTNode | None, str | None]] = {}
         self._values: dict[int, tuple[cst.CSTNode | None, Value]] = {}
+        self._guards: dict[int, tuple[cst.CSTNode, Guard]] = {}
         self._bound: dict[str, tuple[Scope, list[Binding]] | None] = {}
         self._replaced: dict[str, bool] = {}
 
@@ -116,6 +117,7 @@ class Context:
         self._flow = None
         self._names.clear()
         self._values.clear()
+        self._guards.clear()
         self._bound.clear()
 
     # -- the place -----------------------------------------------------------------------------------------
@@ -171,7 +173,11 @@ class Context:
 
     def guard(self, node: cst.CSTNode) -> Guard:
         """What keeps `node` from running without CUDA."""
-        return guard_of(self.ancestors, node, lambda: self.flow, self.around)
+        known = self._guards.get(id(node))
+        if known is None:
+            guard = guard_of(self.ancestors, node, lambda: self.flow, self.around)
+            known = self._guards[id(node)] = (node, guard)
+        return known[1]
 
     def parent_of(self, node: cst.CSTNode) -> tuple[cst.CSTNode | None, list[cst.CSTNode]]:
         """The parent of a node at or below the place at hand, and the path to it."""

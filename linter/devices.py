@@ -175,10 +175,10 @@ class Devices:
                 if member is not None:
                     return member
             for name in sorted(scope.bindings(), key=rank):
-                if not any(_may_be_device(b) for b in scope.bindings()[name]):
+                if not any(_is_assigned(b) for b in scope.bindings()[name]):
                     continue
                 reached = ctx.flow.bindings(name)
-                if reached is None or reached[0] is not scope:
+                if reached is None or reached[0] is not scope or any(map(_is_no_device, reached[1])):
                     continue
                 kind = device_kind(ctx.value(cst.Name(name)))
                 if kind is not None and bound_for_certain(ctx, scope, reached[1], inner):
@@ -399,8 +399,23 @@ def _is_main_suite(path: Path, root: cst.CSTNode) -> bool:
     return len(path) > 2 and path[2] is root and isinstance(path[1], cst.If)
 
 
-def _may_be_device(binding: Binding) -> bool:
+def _is_assigned(binding: Binding) -> bool:
     return binding.value is not None and binding.kind == "assign"
+
+
+_NO_DEVICES: frozenset[type[cst.CSTNode]] = frozenset(
+    {
+        cst.BinaryOperation, cst.Comparison, cst.Dict, cst.DictComp, cst.Float, cst.Integer, cst.Lambda, cst.List,
+        cst.ListComp, cst.Set, cst.SetComp, cst.Tuple, cst.UnaryOperation,
+    }
+)  # fmt: skip
+
+
+def _is_no_device(binding: Binding) -> bool:
+    """Does the very form of an assigned value tell that it is no device, and no text of one without an index?"""
+    if binding.kind != "assign" or binding.value is None or binding.annotation is not None:
+        return False
+    return binding.value().__class__ in _NO_DEVICES
 
 
 def _imported_name(line: str) -> str:

@@ -159,8 +159,13 @@ def device_text(node: cst.CSTNode) -> Value | None:
     return None
 
 
+_COMPUTED: frozenset[type[cst.CSTNode]] = frozenset({cst.FormattedString, cst.BinaryOperation, cst.Call})
+
+
 def indexed_cuda_text(node: cst.CSTNode) -> cst.BaseExpression | None:
     """The index expression of a computed "cuda:N" text, or None when `node` isn't one."""
+    if node.__class__ not in _COMPUTED:
+        return None
     match node:
         case cst.FormattedString(
             parts=[cst.FormattedStringText(value="cuda:"), cst.FormattedStringExpression() as part]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import lru_cache
 
 import libcst as cst
 
 from uncuda.bindings import Scope
 from uncuda.flow import UNKNOWN, Flow, Kind, Value, Which, joined
 from uncuda.guards import Guard, Surroundings, guard_of
-from uncuda.walk import children, walk_scope
+from uncuda.walk import EXPRESSIONS, children, walk_scope
 
 _DEVICES = frozenset({Kind.DEVICE, Kind.TEXT})
 
@@ -24,7 +24,7 @@ def returned(node: cst.FunctionDef, module: Flow) -> Value:
 def _by_statements(node: cst.FunctionDef, module: Flow, otherwise: Value) -> Value:
     scope = Scope("function", node, module.scope)
     values: list[tuple[Value, bool]] = []
-    for path in returns(node):
+    for path in _returns(node):
         inside = module.inside(scope, path)
         last = path[-1]
         assert isinstance(last, cst.Return)
@@ -58,15 +58,22 @@ def _chosen(values: list[tuple[Value, bool]]) -> Value | None:
     return Value(first.kind, Which.CUDA_OR_CPU if first.which is Which.CUDA else Which.SELECTED, first.index)
 
 
-def returns(node: cst.FunctionDef) -> Iterator[list[cst.CSTNode]]:
+_MORE_THAN_ONE = frozenset({cst.Await, cst.Yield})
+_WITHOUT_RETURNS = EXPRESSIONS | {cst.FunctionDef, cst.ClassDef}
+
+
+@lru_cache(maxsize=64)
+def _returns(node: cst.FunctionDef) -> tuple[list[cst.CSTNode], ...]:
     """The paths to a function's own `return` statements, from the function down; none for what is more than one."""
-    if any(isinstance(item, (cst.Yield, cst.Await)) for item in walk_scope(node.body)):
-        return
+    if any(item.__class__ in _MORE_THAN_ONE for item in walk_scope(node.body)):
+        return ()
+    found: list[list[cst.CSTNode]] = []
     stack: list[list[cst.CSTNode]] = [[node, node.body]]
     while stack:
         path = stack.pop()
         for child in children(path[-1]):
-            if isinstance(child, cst.Return):
-                yield [*path, child]
-            elif not isinstance(child, (cst.FunctionDef, cst.ClassDef, cst.BaseExpression)):
+            if child.__class__ is cst.Return:
+                found.append([*path, child])
+            elif child.__class__ not in _WITHOUT_RETURNS:
                 stack.append([*path, child])
+    return tuple(found)

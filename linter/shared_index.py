@@ -83,7 +83,14 @@ def _uses(root: cst.CSTNode, above: Path, flow: Flow) -> Iterator[_Use]:
         stack.extend((*path, child) for child in reversed(children(node)))
 
 
+_MAY_INDEX: frozenset[type[cst.CSTNode]] = frozenset(
+    {cst.BinaryOperation, cst.Call, cst.FormattedString, cst.SimpleString}
+)
+
+
 def _index(node: cst.CSTNode, flow: Flow) -> tuple[cst.BaseExpression, bool] | None:
+    if node.__class__ not in _MAY_INDEX:
+        return None
     match node:
         case cst.Call(func=cst.Attribute(attr=cst.Name("cuda"))):
             given = argument(node, "device", 0)

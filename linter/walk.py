@@ -50,6 +50,7 @@ SMALL_STATEMENTS = _kinds(cst.BaseSmallStatement)
 COMPOUND_STATEMENTS = _kinds(cst.BaseCompoundStatement)
 STATEMENTS = SMALL_STATEMENTS | COMPOUND_STATEMENTS
 SUITES = _kinds(cst.BaseSuite)
+EXPRESSIONS = _kinds(cst.BaseExpression)
 
 _Reader = Callable[[cst.CSTNode], Any]
 
