@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 from uncuda.findings import TorchVersion
 from uncuda.own_names import ROOT_FILES
@@ -48,6 +49,9 @@ class Floors:
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], Floor] = {}
         self._read: dict[str, list[Mention]] = {}
+        # Asked of every directory above each that is checked.
+        self._is_repository = cache(lambda at: os.path.exists(os.path.join(at, ".git")))
+        self._is_project = cache(lambda at: any(os.path.isfile(os.path.join(at, n)) for n in ROOT_FILES))
 
     def of(self, directory: str, settings: Settings) -> Floor:
         """The floor for the files of a directory: that of the settings, else that of the nearest files that
@@ -63,7 +67,7 @@ class Floors:
     def _climb(self, directory: str, end: str) -> Floor:
         nameless: Mention | None = None
         at = directory
-        for at in _upwards(directory, end):
+        for at in self._upwards(directory, end):
             said = self._mentions(at)
             bounded = [m for m in said if m.range.floor]
             if bounded:
@@ -81,6 +85,22 @@ class Floors:
             return Floor(SUPPOSED, f"{_SUPPOSED}{_place(nameless)} names no lowest torch")
         return Floor(SUPPOSED, f"{_SUPPOSED}no requirement of torch was found")
 
+    def _upwards(self, directory: str, end: str) -> Sequence[str]:
+        """The directories from `directory` up to where its project begins.
+
+        That is `end`, else the top of the git repository, else the first directory that has a package's files, else
+        the one below the person's home.
+        """
+        every = _every(directory)
+        if end in every:
+            return every[: every.index(end) + 1]
+        for begins in (self._is_repository, self._is_project):
+            for number, at in enumerate(every):
+                if begins(at):
+                    return every[: number + 1]
+        home = os.path.expanduser("~")
+        return [at for at in every[:-1] if at != home and not home.startswith(at + os.sep)] or every[:1]
+
     def _mentions(self, directory: str) -> Sequence[Mention]:
         known = self._read.get(directory)
         if known is None:
@@ -92,22 +112,8 @@ def _place(mention: Mention) -> str:
     return f"{shown(mention.file)}:{mention.row}"
 
 
-def _upwards(directory: str, end: str) -> list[str]:
-    """The directories from `directory` up to where its project begins.
-
-    That is `end`, else the top of the git repository, else the first directory that has a package's files, else
-    the one below the person's home.
-    """
-    every = [directory]
-    while os.path.dirname(every[-1]) != every[-1]:
-        every.append(os.path.dirname(every[-1]))
-    if end in every:
-        return every[: every.index(end) + 1]
-    for number, at in enumerate(every):
-        if os.path.exists(os.path.join(at, ".git")):
-            return every[: number + 1]
-    for number, at in enumerate(every):
-        if any(os.path.isfile(os.path.join(at, name)) for name in ROOT_FILES):
-            return every[: number + 1]
-    home = os.path.expanduser("~")
-    return [at for at in every[:-1] if at != home and not home.startswith(at + os.sep)] or every[:1]
+@lru_cache(maxsize=4096)
+def _every(directory: str) -> tuple[str, ...]:
+    """A directory and all above it."""
+    above = os.path.dirname(directory)
+    return (directory,) if above == directory else (directory, *_every(above))
