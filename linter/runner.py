@@ -33,7 +33,10 @@ if TYPE_CHECKING:
     from uncuda.source import Lines
     from uncuda.trees import Trees
 
-CHUNK = 8
+CHUNKS = 40
+"""Into so many for each worker files are shared out, or more."""
+LARGEST_CHUNK, MOST_IN_CHUNK = 400_000, 64
+"""Bytes and files."""
 POOL_FROM_FORK = 40
 """From so many files to parse on, a pool of forked workers pays."""
 POOL_FROM_UNREAD = 400
@@ -468,10 +471,7 @@ class Runner:
             from uncuda.engine import check_text
 
             check_text("")  # loads the rules, once for all workers
-        # The largest first, so that no process is left with much to do at the end.
-        order = [number for _, number in sorted(hits, reverse=True)]
-        chunks = [order[at : at + CHUNK] for at in range(0, len(order), CHUNK)]
-        lost = self._share_out(jobs, chunks, self.workers, method)
+        lost = self._share_out(jobs, _chunks(hits, self.workers), self.workers, method)
         # A file of each lost chunk killed the process that had it: which one shows when each has its own.
         for number in self._share_out(jobs, [[n] for n in sorted(lost)], 1, method):
             text = (
@@ -487,10 +487,13 @@ class Runner:
         from uncuda.pool import shared_out
 
         lost: list[int] = []
-        work = [[(n, jobs[n]) for n in chunk] for chunk in chunks]
-        with closing(
-            shared_out(partial(_work, self.mode, self.cache is not None), work, workers, method)
-        ) as results:
+        work = partial(_work, self.mode, self.cache is not None)
+        if method == "fork":
+            # They have the jobs already.
+            shared = shared_out(partial(_work_on, work, jobs), chunks, workers, method)
+        else:
+            shared = shared_out(work, [[(n, jobs[n]) for n in chunk] for chunk in chunks], workers, method)
+        with closing(shared) as results:
             for chunk, done in results:
                 if done is None:
                     lost += chunks[chunk]
@@ -584,8 +587,10 @@ def load(job: Job) -> tuple[bytes, os.stat_result | None] | Problem:
     if job.data is not None:
         return job.data, None
     try:
-        info = os.stat(job.path)
-        return job.path.read_bytes(), info
+        path = os.fspath(job.path)
+        info = os.stat(path)
+        with open(path, "rb", buffering=0) as file:
+            return file.read(), info
     except OSError as error:
         return read_problem(error)
 
@@ -614,7 +619,29 @@ def _write(path: Path, data: bytes, info: os.stat_result | None) -> Problem | No
     return None
 
 
+def _chunks(files: Sequence[tuple[int, int]], workers: int) -> list[list[int]]:
+    """The numbers of files, given with their sizes, in parts of about the same size; the largest files first, so that no
+    process is left with much to do at the end."""
+    enough = min(LARGEST_CHUNK, sum(size for size, _ in files) // (workers * CHUNKS))
+    chunks: list[list[int]] = []
+    full = True
+    for size, number in sorted(files, reverse=True):
+        if full:
+            chunks.append([])
+            held = 0
+        chunks[-1].append(number)
+        held += size
+        full = held >= enough or len(chunks[-1]) == MOST_IN_CHUNK
+    return chunks
+
+
 # -- in a worker -------------------------------------------------------------------------------------------
+
+
+def _work_on(
+    work: Callable[[Sequence[tuple[int, Job]]], list[_Done]], jobs: Sequence[Job], numbers: Sequence[int]
+) -> list[_Done]:
+    return work([(number, jobs[number]) for number in numbers])
 
 
 def _work(mode: Mode, remembered: bool, numbered: Sequence[tuple[int, Job]]) -> list[_Done]:
@@ -640,7 +667,7 @@ def _each(numbered: Sequence[tuple[int, Job]], mode: Mode, remembered: bool) -> 
                 digest_of(data) if remembered else "",
             )
         else:
-            yield number, None, info, ""
+            yield number, None, info if remembered else None, ""
 
 
 def default_workers() -> int:
