@@ -181,7 +181,8 @@ class Lines:
             if "\r" in self.text:
                 self._starts = [0, *(m.end() for m in _BREAK.finditer(self.text))]
             else:
-                self._starts = [0, *accumulate(len(line) + 1 for line in self.text.split("\n"))]
+                sizes = map(len, self.text.split("\n"))
+                self._starts = list(accumulate(map((1).__add__, sizes), initial=0))
                 self._starts.pop()
         return self._starts
 

@@ -110,9 +110,12 @@ def visible_char(char: str) -> str:
 
 def visible(text: str) -> str:
     """`text` safe to print on one line."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(map(visible_char, text))
+    return text if _is_plain(text) else "".join(map(visible_char, text))
+
+
+def _is_plain(text: str) -> bool:
+    """Is each character shown as it is, in one cell?"""
+    return text.isascii() and text.isprintable()
 
 
 def cells(text: str) -> int:
@@ -144,6 +147,8 @@ def cut_line(text: str, begin: int, end: int, first: int, last: int, style: Styl
     """
     first = min(max(first, begin), end)
     last = min(max(last, first), end)
+    if end - begin <= room and _is_plain(text[begin:end]):
+        return Cut(text[begin:end], first - begin, max(1, last - first))
     # Only what can be seen is converted: a line may be megabytes long.
     left = max(begin, first - 2 * room)
     right = min(end, max(first + 1, min(last, first + room)) + 2 * room)
@@ -182,6 +187,8 @@ def wrapped(line: str, style: Style, room: int, limit: int) -> list[str] | None:
     `limit` pieces."""
     if len(line) > room * limit:
         return None
+    if len(line) <= room and _is_plain(line):
+        return [line]
     indent = len(line) - len(line.lstrip(" "))
     hang = " " * (indent + 2 if indent + 2 <= room // 2 else 2)
     pieces: list[str] = []

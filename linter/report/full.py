@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 from uncuda.findings import Applicability, Edit
 from uncuda.report.ansi import Style, visible
@@ -74,13 +75,7 @@ class _Writer:
         """A note over as many lines as it takes, with what matters in it painted."""
         head = f"{' ' * gutter} = "
         wide = max(_NARROWEST, self.style.width)
-        rows = textwrap.wrap(
-            f"{head}{label}: {text}",
-            wide,
-            subsequent_indent=" " * (len(head) + 2),
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
+        rows = list(_rows(f"{head}{label}: {text}", wide, len(head) + 2))
         paint = self.style.paint
         rows[0] = (
             f"{' ' * gutter} {paint('=', 'blue')} {paint(f'{label}:', 'bold')}{rows[0][len(head) + len(label) + 1 :]}"
@@ -91,6 +86,15 @@ class _Writer:
                     row.replace(f"{outcome.value} on", f"{paint(outcome.value, color)} on") for row in rows
                 ]
         return rows
+
+
+@lru_cache(maxsize=256)
+def _rows(text: str, wide: int, indent: int) -> tuple[str, ...]:
+    """A text over as many lines as it takes. Few texts are for many findings."""
+    wrap = textwrap.TextWrapper(
+        wide, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    )
+    return tuple(wrap.wrap(text))
 
 
 def _floor(file: FileResult) -> str:
