@@ -29,6 +29,12 @@ _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 _BIND_NOTHING = frozenset(
     {ast.Expr, ast.Return, ast.Pass, ast.Raise, ast.Assert, ast.Break, ast.Continue, ast.Global, ast.Nonlocal}
 )
+_SIMPLE = frozenset(
+    {
+        *_BIND_NOTHING, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Delete, ast.Import, ast.ImportFrom,
+        *([ast.TypeAlias] if hasattr(ast, "TypeAlias") else []),
+    }
+)  # fmt: skip
 _TRIES = (ast.Try, getattr(ast, "TryStar", ast.Try))
 _OWN_SCOPE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
@@ -187,7 +193,8 @@ class AstSuiteReader:
                         self._bind(name, "other")
             case _:
                 pass
-        self._parts(stmt)
+        if stmt.__class__ not in _SIMPLE:
+            self._parts(stmt)
 
     def _parts(self, stmt: ast.stmt) -> None:
         block, test, order = self._block, self._test, self.order
@@ -325,9 +332,11 @@ def _captured(pattern: ast.pattern) -> Iterator[str]:
 
 def nested_suites(stmt: ast.stmt) -> Iterator[list[ast.stmt]]:
     """The suites of a compound statement, in the order body, else, finally, handlers or cases."""
+    if stmt.__class__ in _SIMPLE:
+        return
     for name in ("body", "orelse", "finalbody"):
         suite = getattr(stmt, name, None)
-        if isinstance(suite, list) and suite and isinstance(suite[0], ast.stmt):
+        if suite:
             yield suite
     for name in ("handlers", "cases"):
         for part in getattr(stmt, name, ()):
@@ -338,8 +347,9 @@ def statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
     """All statements of a suite and of those below it, each before what is in it."""
     for stmt in body:
         yield stmt
-        for suite in nested_suites(stmt):
-            yield from statements(suite)
+        if stmt.__class__ not in _SIMPLE:
+            for suite in nested_suites(stmt):
+                yield from statements(suite)
 
 
 def import_bindings(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]:

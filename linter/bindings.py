@@ -368,6 +368,8 @@ class Scope:
     """Attributes of plain names that are assigned here (`args.cuda`), by their dotted names."""
     globals: frozenset[str] = frozenset()
     """Names that a `global` statement hands to the module. All of these are filled by `bindings`."""
+    rebinds: bool = True
+    """May there be what `may_rebind` asks for in its code?"""
 
     def bindings(self) -> dict[str, list[Binding]]:
         """Names bound in this scope, each with its bindings in order."""
@@ -390,7 +392,7 @@ class Scope:
             self.places = reader.places
             self.members = by_name(reader.members)
             outside: set[str] = set()
-            for item in walk_scope(node.body):
+            for item in walk_scope(node.body) if self.rebinds else ():
                 kind = item.__class__
                 if kind in _INNER_BINDERS:
                     match item:
@@ -415,7 +417,12 @@ class Scope:
                 comp = comp.inner_for_in
 
 
-# What binds names inside expressions, or says whose they are.
+def may_rebind(text: str) -> bool:
+    """May there be something in a text of code that binds names inside expressions, or says whose they are?"""
+    return ":=" in text or "global" in text or "nonlocal" in text
+
+
+# What it is then, and what it may be in.
 _INNER_BINDERS = frozenset({cst.Global, cst.Nonlocal, cst.NamedExpr, cst.FunctionDef})
 
 

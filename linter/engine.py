@@ -10,7 +10,7 @@ from operator import or_
 
 import libcst as cst
 
-from uncuda.bindings import SCOPED, Place, Scope, SuiteReader, statements
+from uncuda.bindings import SCOPED, Place, Scope, SuiteReader, may_rebind, statements
 from uncuda.context import Context, Options, RawFinding
 from uncuda.findings import Applicability, Edit, Finding, Fix
 from uncuda.fixes.apply import apply, choose
@@ -223,6 +223,8 @@ class _Walker:
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
+        self.rebinds = True
+        """May there be in the tree what `may_rebind` asks for?"""
         self._inside: dict[int, int] | None = None
         self._visits: dict[type[cst.CSTNode], tuple[_Visit, ...]] = {}
 
@@ -283,9 +285,11 @@ class _Walker:
         body = getattr(node, "body", None)
         for child in below:
             if child is body or body is None:
-                ctx.scope = Scope("class" if isinstance(node, cst.ClassDef) else "function", node, scope)
                 if isinstance(node, cst.ClassDef):
+                    ctx.scope = Scope("class", node, scope, rebinds=self.rebinds)
                     ctx.owner = class_facts(node)
+                else:
+                    ctx.scope = Scope("function", node, scope, rebinds=self.rebinds)
                 body = child
             self._visit(child)
         ctx.scope, ctx.owner = scope, owner
@@ -360,6 +364,7 @@ def _check_island(text: str, island: Island, ctx: Context, walker: _Walker, tree
     if not source.endswith(("\n", "\r")):
         source += newline
     root = trees.piece(source)
+    walker.rebinds = may_rebind(source)
     if island.owner:
         ctx.owner = facts
         wrapper = root.body[0]
