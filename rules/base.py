@@ -85,6 +85,11 @@ class Rule:
         return inspect.cleandoc(cls.__doc__ or "")
 
     @classmethod
+    def made_triggers(cls) -> tuple[str, ...]:
+        """The triggers as the catalogue shall hold them: some are made from the knowledge base."""
+        return cls.triggers
+
+    @classmethod
     def fixability(cls) -> str:
         """How far its fixes can be trusted, read off its examples: "safe, unsafe", say, or "none"."""
         kinds = {bad.applicability for bad in cls.bad if bad.fixed is not None}

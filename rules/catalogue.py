@@ -43,6 +43,11 @@ def catalogue() -> tuple[RuleInfo, ...]:
     return tuple(RuleInfo(**{**row, "triggers": tuple(row["triggers"])}) for row in rows)
 
 
+def held_triggers(code: str) -> tuple[str, ...]:
+    """The triggers of a rule as the file has them, so that the tables they are made from needn't be read."""
+    return next((info.triggers for info in catalogue() if info.code == code), ())
+
+
 @cache
 def pairs() -> tuple[tuple[str, str], ...]:
     """Code and name of every rule."""
@@ -54,7 +59,9 @@ def collect() -> tuple[RuleInfo, ...]:
     from uncuda.rules.registry import by_code
 
     return tuple(
-        RuleInfo(r.code, r.name, r.summary(), tuple(r.triggers), r.category.value, r.effort, r.fixability())
+        RuleInfo(
+            r.code, r.name, r.summary(), tuple(r.made_triggers()), r.category.value, r.effort, r.fixability()
+        )
         for _, r in sorted(by_code().items())
     )
 

@@ -17,6 +17,7 @@ from uncuda.index import cst_import_bindings
 from uncuda.rules._calls import last_word
 from uncuda.rules._outcomes import softened
 from uncuda.rules.base import Bad, Category, Good, Rule
+from uncuda.rules.catalogue import held_triggers
 from uncuda.walk import walk
 
 if TYPE_CHECKING:
@@ -73,6 +74,10 @@ class _PackageImport(Rule):
     """Tells imports of the packages that count as `importing` in the packages table."""
 
     importing: ClassVar[str]
+
+    @classmethod
+    def made_triggers(cls) -> tuple[str, ...]:
+        return _named(cls.importing)
 
     def visit_Import(self, node: cst.Import, ctx: Context) -> None:
         for alias in node.names:
@@ -138,7 +143,7 @@ class CudaOnlyImport(_PackageImport):
     code = "UC501"
     name = "cuda-only-import"
     importing = "tie"
-    triggers = _named("tie")
+    triggers = held_triggers("UC501")
     category = Category.MANDATORY
     effort = 3
     priority = 45
@@ -230,7 +235,7 @@ class PartlyCudaImport(_PackageImport):
     code = "UC504"
     name = "partly-cuda-import"
     importing = "maybe"
-    triggers = _named("maybe")
+    triggers = held_triggers("UC504")
     category = Category.POTENTIAL
     effort = 3
     priority = 45

@@ -542,6 +542,37 @@ def test_reading_the_tables_imports_nothing_heavy() -> None:
     assert done.returncode == 0, done.stderr
 
 
+NOTHING = """
+import sys
+from uncuda.engine import Options, check_text
+code = "import torch\\nfrom torch import nn\\n\\n\\ndef f(use_cuda, cuda=None):\\n    return nn.Linear(2, 2)\\n"
+assert check_text(code, Options()).findings == ()
+assert not [m for m in sys.modules if m.startswith("uncuda.rules.knowledge")]
+"""
+
+
+def test_code_without_a_tie_costs_no_table() -> None:
+    done = python("-c", NOTHING)
+    assert done.returncode == 0, done.stderr
+
+
+EVERYTHING = """
+import dataclasses, enum, functools, json, re, types
+import uncuda.findings
+from time import process_time
+start = process_time()
+from uncuda.rules import knowledge as k
+k.apis(), k.frameworks(), k.packages(), k.around_facts(), k.floors(), k.kernel_makers("calls"), k.own_device_names()
+[k.target(t) for t in uncuda.findings.Target]
+print(process_time() - start)
+"""
+
+
+def test_all_tables_together_cost_a_run_little() -> None:
+    """In processor time: a run with findings reads no more than all of them."""
+    assert min(float(python("-c", EVERYTHING).stdout) for _ in range(5)) < 0.030
+
+
 def test_the_tables_are_read_in_a_moment() -> None:
     best = 1.0
     for _ in range(7):

@@ -9,7 +9,7 @@ from uncuda.around.items import Index, Option, Requirement
 from uncuda.around.kinds import Kind
 from uncuda.findings import Outcome, Outcomes, Target
 from uncuda.rules.base import Bad, Category, FileRule, Good
-from uncuda.rules.knowledge import packages, required
+from uncuda.rules.catalogue import held_triggers
 
 _BUILD = re.compile(r"\+cu(?:\d|\$|\{|x)|\+cuda\d", re.I)
 _BUILD_STRING = re.compile(r"=.*(?:cuda|\bcu\d|gpu)", re.I)
@@ -46,6 +46,8 @@ _WORDS = (
 
 def _triggers() -> tuple[str, ...]:
     """The words above, and the names of distributions that hold none of them."""
+    from uncuda.rules.knowledge import packages, required
+
     names = {name for package in packages().values() for name in package.pypi if required(name) is not None}
     spelled = {spelling for name in names for spelling in (name, name.replace("-", "_"))}
     rest = {rf"\b{name}\b" for name in spelled if not any(word in name for word in _WORDS)}
@@ -62,7 +64,7 @@ class CudaRequirement(FileRule):
 
     code = "UC801"
     name = "cuda-requirement"
-    triggers = _triggers()
+    triggers = held_triggers("UC801")
     category = Category.MANDATORY
     effort = 3
     sources = ("knowledge base: packages, around",)
@@ -108,6 +110,10 @@ class CudaRequirement(FileRule):
              "not a package of its own", file="uv.lock"),
         Good("jax[tpu]\nuvicorn[standard]\n", "other extras", file="requirements.txt"),
     )  # fmt: skip
+
+    @classmethod
+    def made_triggers(cls) -> tuple[str, ...]:
+        return _triggers()
 
     def visit_Requirement(self, item: Requirement, ctx: FileContext) -> None:
         from uncuda.rules.knowledge import around_facts, required
