@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import libcst as cst
 
 from uncuda.context import Context
-from uncuda.findings import Target
+from uncuda.findings import Outcome, Target
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.flow import Kind, Value, argument, device_text, indexed_cuda_text, string_value
-from uncuda.guards import assigned_to
+from uncuda.guards import assigned_to, denies, polarity
 from uncuda.others import among_others, handles_others, names_others
 from uncuda.portable import mentions_cuda, uses_own_module
 from uncuda.rules._calls import calls_of, is_read, last_word
@@ -413,11 +413,15 @@ class CudaOrCpu(Rule):
         tie = outer if outer is not None else node
         if "accelerator" in ctx.code(node) or _names_vendors(node, ctx):
             return
+        told = _of_a_wish(node, tie, ctx)
         ctx.report(
             self,
             tie,
-            "CUDA or the CPU: any other accelerator is lost without an error",
+            "CUDA or the CPU: any other accelerator is lost without an error"
+            if told is None
+            else "CUDA or the CPU, as somebody asks for: no other accelerator can be had",
             symbol=_AVAILABLE,
+            outcomes=told,
             claims=(side, *availability_calls(node.test, ctx), *calls_of(_COUNT, node.test, ctx)),
             fix=lambda fix: self._fix(fix, node, side, value, outer),
             title="Select the accelerator that is there",
@@ -730,6 +734,20 @@ def _is_elsewhere(node: cst.BaseExpression, ctx: Context) -> bool:
         return _is_elsewhere(node.body, ctx) or _is_elsewhere(node.orelse, ctx)
     value = ctx.value(node)
     return (value.kind in (Kind.TEXT, Kind.DEVICE) and not value.is_cuda) or value.kind is Kind.NONE
+
+
+def _of_a_wish(node: cst.IfExp, tie: cst.BaseExpression, ctx: Context) -> dict[Target, Outcome] | None:
+    """What becomes of a choice that a text decides, which somebody gave (`device == "gpu"`): CUDA, where it is wished
+    for, raises off CUDA. None where the machine is asked, or a flag that may hold its answer."""
+    match node.test:
+        case cst.Comparison(left=left, comparisons=[cst.ComparisonTarget(comparator=right)]):
+            if string_value(left) is None and string_value(right) is None:
+                return None
+        case _:
+            return None
+    if polarity(node.test, ctx.flow) is not None or denies(node.test, ctx.flow) is not None:
+        return None
+    return ctx.outcomes('device = "cuda"', tie) | {Target.CPU: Outcome.WORKS}
 
 
 class CudaAvailable(Rule):

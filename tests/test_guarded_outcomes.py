@@ -28,3 +28,12 @@ def test_a_failure_that_is_handled_is_a_loss_and_no_crash() -> None:
     assert told[Target.CPU] is Outcome.HARMLESS
     assert told[Target.ASCEND] is Outcome.DEGRADED
     assert told[Target.ROCM] is Outcome.WORKS
+
+
+def test_a_choice_by_a_text_that_somebody_gave_raises_where_cuda_is_wished_for() -> None:
+    text = 'import torch\n\n\ndef f(kind, flag):\n    return torch.device("cuda" if {} else "cpu")\n'
+    wished = outcomes(text.format('kind == "gpu"'), "UC201")
+    assert wished[Target.ASCEND] is Outcome.CRASH
+    assert wished[Target.CPU] is wished[Target.ROCM] is Outcome.WORKS
+    for asked in ("torch.cuda.is_available()", "flag"):
+        assert outcomes(text.format(asked), "UC201")[Target.ASCEND] is Outcome.SILENT_CPU
