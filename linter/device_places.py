@@ -10,7 +10,7 @@ import libcst as cst
 from uncuda.bindings import Scope, surely_bound
 from uncuda.fixes.styles import Spelling
 from uncuda.flow import Flow
-from uncuda.guards import surely_available
+from uncuda.guards import Surroundings, surely_available
 
 Path = tuple[cst.CSTNode, ...]
 """Nodes from the root of a tree down to a place."""
@@ -22,6 +22,7 @@ class Use:
 
     path: Path
     flow: Flow
+    around: Surroundings
 
 
 @dataclass(eq=False)
@@ -63,7 +64,7 @@ class NewDevice:
         self.line = f"{self.name} = {self._value(path)}"
 
     def _value(self, path: Path) -> str:
-        available = surely_available(path[:-1], path[-1], self.uses[0].flow)
+        available = surely_available(path[:-1], path[-1], self.uses[0].flow, self.uses[0].around)
         return self.spelling.bound(self.index, available)
 
     def _knows_torch(self, path: Path) -> bool:

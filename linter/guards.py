@@ -269,9 +269,12 @@ def imported_in_branch(path: Sequence[cst.CSTNode]) -> Iterator[str]:
 _AVAILABILITY = frozenset({"torch.cuda.is_available", "torch.accelerator.is_available"})
 
 
-def surely_available(ancestors: Sequence[cst.CSTNode], node: cst.CSTNode, flow: Flow) -> bool:
+def surely_available(
+    ancestors: Sequence[cst.CSTNode], node: cst.CSTNode, flow: Flow, around: Surroundings
+) -> bool:
     """Is an accelerator there for certain where `node` is reached: after a call of `is_available()`, or a test of
-    what holds its answer? A flag or a device that merely says so is no proof."""
+    what holds its answer, also where the module is left without one? A flag or a device that merely says so is no
+    proof."""
     path = [*ancestors, node]
     for depth in range(len(path) - 2, -1, -1):
         above, below = path[depth], path[depth + 1]
@@ -289,7 +292,12 @@ def surely_available(ancestors: Sequence[cst.CSTNode], node: cst.CSTNode, flow: 
                     return True
             case _:
                 pass
-    return False
+    outside = flow.outside()
+    return any(
+        (_asks if holds else _is_false_where_asked)(condition(), outside)
+        for order, (condition, holds) in flow.index.exits
+        if order < around.order
+    )
 
 
 def _runs_only_where_asked(mark: cst.BaseExpression, flow: Flow) -> bool:

@@ -93,7 +93,7 @@ def selected_object(fix: FixBuilder, node: cst.BaseExpression, *, reuse: bool = 
 
 def _is_there(fix: FixBuilder, node: cst.CSTNode) -> bool:
     """Is an accelerator there for certain where `node` is reached?"""
-    return surely_available(fix.ctx.parent_of(node)[1], node, fix.ctx.flow)
+    return surely_available(fix.ctx.parent_of(node)[1], node, fix.ctx.flow, fix.ctx.around)
 
 
 def _in_scope_text(fix: FixBuilder, reuse: bool) -> str | None:

@@ -299,3 +299,29 @@ def test_a_class_is_not_asked_for_its_device_where_it_works_it_out() -> None:
     fixed = uncuda.fix_source(text, unsafe=True).text
     assert "get_default_backend_for_device(" in fixed
     assert "self.device" not in fixed
+
+
+ENGINE = """import tensorrt as trt
+import torch
+
+
+class Engine:
+    def __init__(self, path):
+        self.stream = torch.cuda.Stream()
+        with open(path, "rb") as file, trt.Runtime(trt.Logger()) as runtime:
+            self.engine = runtime.deserialize_cuda_engine(file.read())
+
+    def __call__(self, x):
+        return x.cuda(), torch.empty(2, device="cuda")
+"""
+
+
+def test_what_works_with_an_engine_for_cuda_is_told_and_left() -> None:
+    found = uncuda.fix_source(ENGINE, unsafe=True)
+    assert found.text == ENGINE
+    assert [f.code for f in found.findings] == ["UC501", "UC213", "UC101", "UC103"]
+    assert all(f.fix is None for f in found.findings)
+    tried = ENGINE.replace(
+        "import tensorrt as trt\n", "try:\n    import tensorrt as trt\nexcept ImportError:\n    trt = None\n"
+    )
+    assert "torch.empty(2, device=device)" in uncuda.fix_source(tried, unsafe=True).text
