@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import ast
 import difflib
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -74,7 +75,8 @@ def before_after() -> str:
 def finding() -> str:
     """One finding as `uncuda check` prints it."""
     command = [sys.executable, "-m", "uncuda", "check", *FINDING, "--color", "never", "--no-cache"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    there = {**os.environ, "COLUMNS": "100"}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=there)
     first = done.stdout.partition("\n\n")[0]
     assert done.returncode == 1, done.stderr
     return f"```\n{first}\n```"
