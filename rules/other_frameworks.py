@@ -35,7 +35,7 @@ class TensorflowGpu(Rule):
     )
     category = Category.OPTIONAL
     effort = 1
-    sources = ("TensorFlow documentation, not re-checked",)
+    sources = ("knowledge base: frameworks",)
     bad = (
         Bad("import tensorflow as tf\n\nwith tf.device('/GPU:0'):\n    y = f(x)\n"),
         Bad("import tensorflow as tf\n\nwith tf.device('/device:gpu:1'):\n    y = f(x)\n", id="device"),
@@ -82,7 +82,7 @@ class JaxGpuBackend(Rule):
     triggers = (r"\bcuda\b", "'gpu' & import jax", '"gpu" & import jax')
     effort = 1
     fix_safety = "Unsafe: where JAX_PLATFORMS or a plug-in changes the default platform, the devices are those of that one."
-    sources = ("JAX documentation, not re-checked",)
+    sources = ("knowledge base: frameworks",)
     bad = (
         Bad("import jax\n\nd = jax.devices('gpu')[0]\n", "import jax\n\nd = jax.devices()[0]\n", Applicability.UNSAFE),
         Bad("import jax\n\nn = jax.local_device_count(backend='cuda')\n", "import jax\n\nn = jax.local_device_count()\n",
@@ -144,7 +144,7 @@ class RayGpus(Rule):
     name = "ray-gpus"
     triggers = ("num_gpus & import ray", "use_gpu & import ray", "get_gpu_ids & import ray")
     effort = 3
-    sources = ("Ray documentation on accelerators, not re-checked",)
+    sources = ("knowledge base: frameworks",)
     bad = (
         Bad("import ray\n\n\n@ray.remote(num_gpus=1)\nclass Worker:\n    pass\n"),
         Bad("import ray\n\nw = Worker.options(num_cpus=1, num_gpus=0.5).remote()\n", id="options"),
@@ -248,7 +248,7 @@ class GpuSwitch(Rule):
         "Unsafe: `spacy.prefer_gpu()` goes on without a GPU, where `require_gpu()` stopped the program; so does CTranslate2 "
         "when told `auto`."
     )
-    sources = ("documentation of each library, not re-checked",)
+    sources = ("knowledge base: frameworks",)
     bad = (
         Bad("import xgboost as xgb\n\nm = xgb.XGBClassifier(tree_method='gpu_hist', device='cuda')\n", None, count=2),
         Bad("from catboost import CatBoostClassifier\n\nm = CatBoostClassifier(task_type='GPU')\n", None, id="catboost"),

@@ -87,7 +87,7 @@ def prose(text: str) -> list[Block]:
     return blocks
 
 
-_PLAIN_WORD = re.compile(r"[a-z]+[,:;]?(?= |\Z)")
+_PLAIN_WORD = re.compile(r"[a-z]+(?:'[a-z]+)?[,:;]?(?= |\Z)")
 # Words that aren't capitalised at the start of a sentence.
 _NAMES = frozenset({*(target.value for target in Target), "npu", "cuda", "torch", "triton", "apex"})
 

@@ -77,8 +77,10 @@ def rule_blocks(rule: Rule, *, examples: int = EXAMPLES, outcomes: bool = False)
             blocks += [*_file(good), Code(good.code, language=_language(good))]
     if rule.fix_safety:
         blocks += [Heading("Fix safety"), *prose(rule.fix_safety)]
-    if rule.sources:
-        blocks += [Heading("Sources"), Bullets(rule.sources)]
+    facts = fact_sources(rule) if outcomes else []
+    sources = [s for s in rule.sources if not (facts and s.startswith("knowledge base:"))] + facts
+    if sources:
+        blocks += [Heading("Sources"), Bullets(sources)]
     return blocks
 
 
@@ -111,13 +113,23 @@ def _file(example: Bad | Good) -> list[Block]:
     return [Paragraph(f"In {as_code(example.file)}:")] if example.file else []
 
 
-def rule_outcomes(rule: Rule) -> list[tuple[list[str], Outcomes]]:
-    """What the ties in the rule's examples do on each target, guards left out; those that behave alike together."""
+@dataclass(frozen=True)
+class _Tie:
+    """What is known of a tie in a rule's examples, guards left out."""
+
+    outcomes: Outcomes
+    source: str | None
+
+
+@cache
+def _ties(rule: Rule) -> Mapping[str, _Tie]:
+    """The ties in the rule's examples, by symbol. Where the rule finds something else in each of them than the table
+    says of the symbol, it is told of another use of it: a mere name, say."""
     from uncuda.context import Options
     from uncuda.engine import check_text
-    from uncuda.rules.knowledge import around_facts, lookup
+    from uncuda.rules.knowledge import around_facts, lookup, package
 
-    found: dict[str, Outcomes] = {}
+    found: dict[str, list[Outcomes]] = {}
     for bad in rule.bad:
         codes = frozenset({rule.code})
         if isinstance(rule, FileRule):
@@ -125,13 +137,43 @@ def rule_outcomes(rule: Rule) -> list[tuple[list[str], Outcomes]]:
         else:
             findings = check_text(bad.code, Options(torch_floor=bad.floor, codes=codes)).findings
         for finding in findings:
-            known = lookup(finding.symbol) or around_facts().get(finding.symbol)
-            found.setdefault(finding.symbol, finding.outcomes if known is None else known.outcomes)
+            found.setdefault(finding.symbol, []).append(finding.outcomes)
+    ties: dict[str, _Tie] = {}
+    for symbol, told in found.items():
+        api = lookup(symbol)
+        known = api or around_facts().get(symbol) or package(symbol)
+        if known is None:
+            ties[symbol] = _Tie(told[0], None)
+        else:
+            another = api is not None and api.outcomes not in told
+            ties[symbol] = _Tie(told[0] if another else known.outcomes, known.source)
+    return ties
+
+
+def rule_outcomes(rule: Rule) -> list[tuple[list[str], Outcomes]]:
+    """What the ties in the rule's examples do on each target, guards left out; those that behave alike together."""
+    found = {symbol: tie.outcomes for symbol, tie in _ties(rule).items()}
     groups: dict[tuple[str, ...], tuple[list[str], Outcomes]] = {}
     for symbol, outcomes in found.items():
         key = tuple(f"{target.value}={outcome.value}" for target, outcome in sorted(outcomes.items()))
         groups.setdefault(key, ([], outcomes))[0].append(symbol)
     return list(groups.values())
+
+
+def fact_sources(rule: Rule) -> list[str]:
+    """Where the outcomes of those ties come from, by the knowledge base."""
+    by_source: dict[str, list[str]] = {}
+    for symbol, tie in _ties(rule).items():
+        if tie.source is not None:
+            by_source.setdefault(tie.source, []).append(as_code(symbol.removeprefix("env:")))
+    return [
+        f"{', '.join(names[:_SHOWN])}{' and others' if len(names) > _SHOWN else ''}: {source}"
+        for source, names in by_source.items()
+    ]
+
+
+_SHOWN = 6
+"""Symbols that are named before a source."""
 
 
 def check_example(rule: FileRule, example: Bad | Good) -> tuple[Finding, ...]:
