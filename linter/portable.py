@@ -22,14 +22,15 @@ NAMES_GPU = re.compile(
     r"^[ \t]*(?:import|from)[ \t]+(?:ray|lightning|pytorch_lightning|lightgbm|xgboost|catboost)\b", re.M
 )
 """Imports of packages that take "gpu" for a name: to none of them it is every accelerator."""
+_ONE_WORD = re.compile(r"\S+\Z")
 _GPU = re.compile(r"[bru]*['\"]+gpu['\"]+\Z", re.I)
 # Among these are flags that do no harm on any device: a guard around them needs no second look.
 _BACKENDS = ("torch.backends.cudnn.", "torch.backends.cuda.")
 
 
 def mentions_cuda(nodes: Iterable[cst.CSTNode], ctx: Context, ignore: Iterable[str] = ()) -> bool:
-    """Is there a name, attribute, or string in `nodes` that is about CUDA, a call of a function or class of this file
-    that is, or a checkpoint read back to the devices that it was saved from? `ignore`: names that don't count."""
+    """Is there a name, attribute, or string in `nodes` that is about CUDA, a call of a function, class or method of this
+    file that is, or a checkpoint read back to the devices that it was saved from? `ignore`: names that don't count."""
     skipped = frozenset(ignore)
     for top in nodes:
         stack = [top]
@@ -51,7 +52,28 @@ def mentions_cuda(nodes: Iterable[cst.CSTNode], ctx: Context, ignore: Iterable[s
                     return True
                 if _GPU.match(node.value) and ctx.index.has(NAMES_GPU):
                     return True
-            elif isinstance(node, cst.Call) and reads_back(node, ctx):
+            elif isinstance(node, cst.Call) and (reads_back(node, ctx) or _calls_own_tie(node, ctx)):
+                return True
+    return False
+
+
+def _calls_own_tie(node: cst.Call, ctx: Context) -> bool:
+    """Is this `self.method()` of a method whose code, names and texts of one word, is about CUDA?"""
+    match node.func:
+        case cst.Attribute(value=cst.Name("self" | "cls"), attr=cst.Name(name)) if ctx.owner is not None:
+            method = ctx.owner.method(name)
+        case _:
+            return False
+    if method is None or (ctx.function is not None and ctx.function.name.value == name):
+        return False
+    stack: list[cst.CSTNode] = [method.body]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, cst.Attribute) and _does_no_harm(part, ctx):
+            continue
+        stack.extend(children(part))
+        if isinstance(part, (cst.Name, cst.SimpleString)) and _ONE_WORD.match(part.value):
+            if _WORDS.search(part.value):
                 return True
     return False
 

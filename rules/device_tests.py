@@ -215,8 +215,16 @@ class CudaDeviceComparison(Rule):
             None,
             id="asked-by-name",
         ),
+        Bad(
+            "import torch\n\n\nclass Block:\n    def forward(self, x: torch.Tensor):\n"
+            "        if x.device.type == 'cuda':\n            return self.replay(x)\n        return x\n\n"
+            "    def replay(self, x):\n        self.graph = torch.cuda.CUDAGraph()\n        return x\n",
+            None,
+            id="tie-in-own-method",
+        ),
     )
     good = (
+        Good("class Block:\n    def forward(self, x):\n        return x if x.device.type == 'cpu' else self.replay(x)  # not cuda\n"),
         Good("class Box:\n    def is_cpu(self):\n        return self.x.device.type == 'cpu'  # not cuda\n"),
         Good("def test_options(options):\n    assert options['device'] == 'cpu'  # not cuda\n"),
         Good("def kind(device):\n    if device.type == 'cpu':\n        return 'host'\n    return 'cuda' in SETTINGS\n", "settings"),
