@@ -43,10 +43,11 @@ class Kind(Enum):
     PARTS = auto()  # a tuple of `parts`
     NONE = auto()
     INT = auto()
+    COUNT = auto()  # how many accelerators there are
 
 
 class Which(Enum):
-    """Which device a DEVICE, TEXT, FLAG or DENIAL is about."""
+    """Which device a DEVICE, TEXT, FLAG, DENIAL or COUNT is about."""
 
     CUDA = auto()  # cuda and nothing else
     CUDA_OR_CPU = auto()  # cuda where there is one, else cpu
@@ -57,13 +58,15 @@ class Which(Enum):
 @dataclass(frozen=True)
 class Value:
     """An abstract value. `index` says whether a device names one: "" none, else the digits or "?". `parts`: what is
-    in it, if it holds others."""
+    in it, if it holds others. `partly`: a condition asks for more than the machine, so that it may be false where there
+    is an accelerator."""
 
     kind: Kind
     which: Which | None = None
     index: str = ""
     cls: str = ""
     parts: tuple[Value, ...] = ()
+    partly: bool = False
 
     @property
     def is_cuda(self) -> bool:
@@ -98,8 +101,25 @@ _TOLD = {
     known_results.BATCHES: Value(Kind.MANY, parts=(Value(Kind.BATCH),)),
 }
 CUDA_FLAG = Value(Kind.FLAG, Which.CUDA)
+_ON_CUDA = Value(Kind.FLAG, Which.CUDA, partly=True)
+_NOT_ON_HOST = Value(Kind.FLAG, Which.SELECTED, partly=True)
 ACCELERATOR_FLAG = Value(Kind.FLAG, Which.SELECTED)
 _OPPOSITE = {Kind.FLAG: Kind.DENIAL, Kind.DENIAL: Kind.FLAG}
+_COUNTS = {"torch.cuda.device_count": Which.CUDA, "torch.accelerator.device_count": Which.SELECTED}
+_MIRRORED: dict[type[object], type[object]] = {
+    cst.LessThan: cst.GreaterThan,
+    cst.LessThanEqual: cst.GreaterThanEqual,
+    cst.GreaterThan: cst.LessThan,
+    cst.GreaterThanEqual: cst.LessThanEqual,
+}
+_DENIED: dict[type[object], type[object]] = {
+    cst.LessThan: cst.GreaterThanEqual,
+    cst.LessThanEqual: cst.GreaterThan,
+    cst.Equal: cst.NotEqual,
+    cst.NotEqual: cst.Equal,
+}
+_HOST = frozenset({"cpu", "meta"})
+_OPTIONS = re.compile(r"(?:\A|[._])(?:self|cls|args?|opts?|options|conf|cfg|config|hparams|flags|platform)\Z")
 
 _CUDA_TEXT = re.compile(r"cuda(?::(\d+))?\Z")
 _DEVICE_TEXT = re.compile(r"(cpu|cuda|mps|xpu|hpu|npu|mlu|musa|xla|meta|ipu|privateuseone)(?::(\d+))?\Z")
@@ -295,8 +315,48 @@ def _is_none(binding: Binding) -> bool:
     return isinstance(value, cst.Name) and value.value == "None"
 
 
+def _condition(value: Value) -> Value:
+    """What a value says as a condition: a number of accelerators holds where there is one."""
+    return replace(value, kind=Kind.FLAG) if value.kind is Kind.COUNT else value
+
+
+def _at_least_one(operator: type[object], number: int) -> bool:
+    """Is a count at least one where it compares so with a number?"""
+    if operator is cst.NotEqual:
+        return number == 0
+    return number >= (0 if operator is cst.GreaterThan else 1) and operator in (
+        cst.GreaterThan,
+        cst.GreaterThanEqual,
+        cst.Equal,
+    )
+
+
+def _just_one(operator: type[object], number: int) -> bool:
+    """Does a comparison that holds for one accelerator or more ask for no more than one?"""
+    return (operator, number) in ((cst.GreaterThan, 0), (cst.GreaterThanEqual, 1), (cst.NotEqual, 0))
+
+
+def _holds_options(node: cst.BaseExpression) -> bool:
+    """Is this an object whose attributes are anybody's, by its name?"""
+    return bool(_OPTIONS.search((dotted(node) or "").lower()))
+
+
+def _is_type(node: cst.BaseExpression) -> bool:
+    """Is this the type of a device, as what it is compared with will tell?"""
+    return isinstance(node, cst.Attribute) and node.attr.value == "type"
+
+
+def _names_host(node: cst.BaseExpression) -> bool:
+    """Is this "cpu", or a display of it and other devices that are no accelerators?"""
+    if isinstance(node, (cst.Tuple, cst.List, cst.Set)):
+        texts = {string_value(e.value) for e in node.elements}
+        return "cpu" in texts and texts <= _HOST
+    return string_value(node) == "cpu"
+
+
 def _negated(value: Value) -> Value:
     """`not` of a condition."""
+    value = _condition(value)
     kind = _OPPOSITE.get(value.kind)
     return UNKNOWN if kind is None else replace(value, kind=kind)
 
@@ -457,7 +517,7 @@ class Flow:
             case cst.UnaryOperation(operator=cst.Not()):
                 return _negated(self.value(node.expression))
             case cst.BooleanOperation():
-                return self._both(self.value(node.left), self.value(node.right), node)
+                return self._both(self.condition(node.left), self.condition(node.right), node)
             case cst.Comparison():
                 return self._comparison(node)
             case cst.BinaryOperation():
@@ -615,8 +675,12 @@ class Flow:
         """Is the binding made only where an accelerator is there?"""
         if binding.test is None:
             return False
-        kind = self._in(scope, binding).value(binding.test.condition()).kind
-        return kind is (Kind.FLAG if binding.test.holds else Kind.DENIAL)
+        told = self._in(scope, binding).condition(binding.test.condition())
+        return told.kind is (Kind.FLAG if binding.test.holds else Kind.DENIAL) and not told.partly
+
+    def condition(self, node: cst.BaseExpression) -> Value:
+        """What `node` says as a condition."""
+        return _condition(self.value(node))
 
     def _bound(self, scope: Scope, binding: Binding) -> Value:
         if binding.annotation is not None:
@@ -722,6 +786,8 @@ class Flow:
             if told.kind is not Kind.UNKNOWN:
                 return told
         base = self.value(node.value)
+        if node.attr.value == "is_cuda" and (base.kind is Kind.TENSOR or not _holds_options(node.value)):
+            return _ON_CUDA
         match node.attr.value:
             case "type" if base.kind is Kind.DEVICE:
                 return Value(Kind.TEXT, base.which)
@@ -1006,6 +1072,8 @@ class Flow:
                 return CUDA_FLAG
             case "torch.accelerator.is_available":
                 return ACCELERATOR_FLAG
+            case "torch.cuda.device_count" | "torch.accelerator.device_count":
+                return Value(Kind.COUNT, _COUNTS[name])
             case "torch.accelerator.current_accelerator":
                 return Value(Kind.DEVICE, Which.SELECTED)
             case _:
@@ -1033,10 +1101,10 @@ class Flow:
     def _conditional(self, node: cst.IfExp) -> Value:
         body, other = self.value(node.body), self.value(node.orelse)
         if body.kind in (Kind.DEVICE, Kind.TEXT) and other.kind is body.kind:
-            test = self.value(node.test)
+            test = self.condition(node.test)
             if test.kind is Kind.DENIAL:
                 test, body, other = _negated(test), other, body
-            if test.kind is Kind.FLAG and other.which is Which.OTHER:
+            if test.kind is Kind.FLAG and not test.partly and other.which is Which.OTHER:
                 if body.which is Which.CUDA:
                     return Value(body.kind, Which.CUDA_OR_CPU, body.index)
                 if body.which is Which.SELECTED:
@@ -1049,6 +1117,8 @@ class Flow:
         decides, needs = (
             (Kind.FLAG, Kind.DENIAL) if isinstance(node.operator, cst.And) else (Kind.DENIAL, Kind.FLAG)
         )
+        if left.kind is decides and right.kind is decides:
+            return replace(left, partly=left.partly or right.partly)
         for side in (left, right):
             if side.kind is decides:
                 return side
@@ -1066,28 +1136,53 @@ class Flow:
 
     def _comparison(self, node: cst.Comparison) -> Value:
         match node.comparisons:
+            case [cst.ComparisonTarget(operator=(cst.In() | cst.NotIn()) as operator, comparator=right)]:
+                if _is_type(node.left) and _names_host(right):
+                    return _NOT_ON_HOST if isinstance(operator, cst.NotIn) else _negated(_NOT_ON_HOST)
             case [
                 cst.ComparisonTarget(operator=(cst.Equal() | cst.NotEqual()) as operator, comparator=right)
             ]:
                 values = [self.value(side) for side in (node.left, right)]
                 if any(v.is_cuda for v in values):
-                    return CUDA_FLAG if isinstance(operator, cst.Equal) else _negated(CUDA_FLAG)
+                    return _ON_CUDA if isinstance(operator, cst.Equal) else _negated(_ON_CUDA)
+                if any(v.kind is Kind.COUNT for v in values):
+                    return self._counted(node.left, operator, right)
+                if _is_type(node.left) and _names_host(right):
+                    return _NOT_ON_HOST if isinstance(operator, cst.NotEqual) else _negated(_NOT_ON_HOST)
                 if any(v.kind is Kind.NONE for v in values):
                     return UNKNOWN
                 return next((v for v in values if v.kind is Kind.TENSOR), UNKNOWN)
             case [
                 cst.ComparisonTarget(
-                    operator=cst.LessThan()
-                    | cst.LessThanEqual()
-                    | cst.GreaterThan()
-                    | cst.GreaterThanEqual(),
+                    operator=(
+                        cst.LessThan() | cst.LessThanEqual() | cst.GreaterThan() | cst.GreaterThanEqual()
+                    ) as operator,
                     comparator=right,
                 )
             ]:
-                return next(
-                    (v for v in map(self.value, (node.left, right)) if v.kind is Kind.TENSOR), UNKNOWN
-                )
+                values = [self.value(side) for side in (node.left, right)]
+                if any(v.kind is Kind.COUNT for v in values):
+                    return self._counted(node.left, operator, right)
+                return next((v for v in values if v.kind is Kind.TENSOR), UNKNOWN)
         return UNKNOWN
+
+    def _counted(
+        self, left: cst.BaseExpression, operator: cst.BaseCompOp, right: cst.BaseExpression
+    ) -> Value:
+        """What a comparison of the number of accelerators with a number tells of there being one."""
+        kind: type[object] = type(operator)
+        if self.value(left).kind is not Kind.COUNT:
+            left, right, kind = right, left, _MIRRORED.get(kind, kind)
+        count = self.value(left)
+        if not isinstance(right, cst.Integer) or not right.value.isdigit():
+            return UNKNOWN
+        number = int(right.value)
+        if _at_least_one(kind, number):
+            return replace(count, kind=Kind.FLAG, partly=not _just_one(kind, number))
+        denied = _DENIED.get(kind)
+        if denied is None or not _at_least_one(denied, number):
+            return UNKNOWN
+        return replace(count, kind=Kind.DENIAL, partly=not _just_one(denied, number))
 
     def _instance(self, name: str) -> Value:
         there = self._class(name)

@@ -31,13 +31,13 @@ _CATCHES = frozenset(
 
 def polarity(test: cst.BaseExpression, flow: Flow) -> Value | None:
     """The flag that must be true where `test` is true (None when there is none)."""
-    value = flow.value(test)
+    value = flow.condition(test)
     return value if value.kind is Kind.FLAG else None
 
 
 def denies(test: cst.BaseExpression, flow: Flow) -> Value | None:
     """The flag that must be true where `test` is false (None when there is none)."""
-    value = flow.value(test)
+    value = flow.condition(test)
     return Value(Kind.FLAG, value.which) if value.kind is Kind.DENIAL else None
 
 

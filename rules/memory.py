@@ -600,6 +600,10 @@ class PinMemory(Rule):
     )
     good = (
         Good(
+            "def f(x, device):\n    return x.pin_memory() if device.type != 'cpu' else x\n",
+            "an accelerator is there",
+        ),
+        Good(
             "from torch.utils.data import DataLoader\n\nloader = DataLoader(ds, pin_memory=True)\n",
             "warns, works",
         ),

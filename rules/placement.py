@@ -202,6 +202,22 @@ class CudaCall(Rule):
             None,
             id="torch-is-put-off",
         ),
+        Bad(
+            "import torch\n\n\ndef f(x, y: torch.Tensor):\n    device = torch.device('cuda' if x.is_cuda else 'cpu')\n"
+            "    return y.cuda(), device\n",
+            "import torch\n\n\ndef f(x, y: torch.Tensor):\n    device = torch.device('cuda' if x.is_cuda else 'cpu')\n"
+            f"    accelerator = {_DEVICE}\n    return y.to(accelerator), device\n",
+            run="f(torch.ones(1), torch.ones(2))[0]",
+            id="device-of-one-value",
+        ),
+        Bad(
+            "import torch\n\n\ndef f(y: torch.Tensor):\n    several = 'cuda' if torch.cuda.device_count() > 1 else 'cpu'\n"
+            "    return y.cuda(), several\n",
+            "import torch\n\n\ndef f(y: torch.Tensor):\n    several = 'cuda' if torch.cuda.device_count() > 1 else 'cpu'\n"
+            f"    device = {_DEVICE}\n    return y.to(device), several\n",
+            run="f(torch.ones(2))[0]",
+            id="several-devices",
+        ),
     )
     good = (
         Good("class Meter:\n    def cuda(self):\n        return 1\n\n\nMeter().cuda()\n", "a cuda method of one's own"),
@@ -218,6 +234,8 @@ class CudaCall(Rule):
         Good("class Pair:\n    def cuda(self):\n        return self\n\n\nclass Job:\n    def __init__(self):\n"
              "        self.p = Pair()\n\n    def run(self):\n        self.p.cuda()\n", "an attribute that is such an object"),
         Good("x.to(gpu)\n"),
+        Good("import torch\n\n\ndef f(x, y):\n    return y.to(x.device) if x.is_cpu else y.to(x)  # cuda or other\n"),
+        Good("import torch\n\nmany = torch.accelerator.device_count() > 1  # cuda or other\n"),
         Good("def f():\n    import torch\n\n    return torch.ones(2).to('cpu')  # not cuda\n", "torch is put off, CUDA unnamed"),
         Good("def place(device):\n    return lambda storage, where: storage.to(device=device)  # cuda\n"),
         Good("class Pair:\n    def cuda(self, i):\n        return self\n\n\nPair().cuda(0)\n", "with an index of its own"),

@@ -100,9 +100,21 @@ class CudaSynchronize(Rule):
             None,
             id="caught",
         ),
+        Bad(
+            "import torch\n\n\ndef f(x):\n    if torch.cuda.device_count() > 1:\n        torch.cuda.synchronize()\n"
+            "    if x.is_cuda:\n        torch.cuda.synchronize()\n",
+            "import torch\n\n\ndef f(x):\n    if torch.cuda.device_count() > 1:\n        torch.accelerator.synchronize()\n"
+            "    if x.is_cuda:\n        torch.accelerator.synchronize()\n",
+            count=2,
+            run="f(torch.ones(1))",
+            id="counted",
+        ),
         Bad("import torch\n\ntorch.cuda.synchronize()\n", None, floor=(2, 5), id="floor"),
     )
     good = (
+        Good(
+            "import torch\n\nif torch.accelerator.device_count() > 1:\n    torch.accelerator.synchronize()  # cuda or other\n"
+        ),
         Good("import torch\n\ntorch.accelerator.synchronize()\n", "portable already"),
         Good("import torch\n\ntorch.mps.synchronize()\n", "another vendor's"),
         Good("def f(stream_cuda):\n    stream_cuda.synchronize()\n", "a stream's method"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from probes import probe, probes
 
@@ -69,6 +71,11 @@ LITERALS = [
     (f"probe('cuda' if {AVAILABLE} else 'cpu')", EITHER),
     (f"probe('cpu' if not {AVAILABLE} else 'cuda')", EITHER),
     (f"probe('cuda:1' if {AVAILABLE} else 'cpu')", Value(Kind.TEXT, Which.CUDA_OR_CPU, "1")),
+    (f"probe('cuda' if {AVAILABLE} and x else 'cpu')", EITHER),
+    ("probe('cuda' if torch.cuda.device_count() else 'cpu')", EITHER),
+    ("probe('cuda' if torch.cuda.device_count() > 1 else 'cpu')", TEXT),
+    ("probe('cuda' if x.is_cuda else 'cpu')", TEXT),
+    ("probe('cuda' if y == 'cuda' else 'cpu')", TEXT),
     ("probe('cuda' if x else 'cpu')", TEXT),
     ("probe('cuda' if x else 'cuda')", CUDA),
     ("probe('cuda' if x else 1)", UNKNOWN),
@@ -80,6 +87,13 @@ LITERALS = [
     ("probe(torch.accelerator.current_accelerator() or torch.device('cpu'))", SELECTED),
     ("probe(torch.accelerator.current_accelerator().type)", Value(Kind.TEXT, Which.SELECTED)),
 ]
+COUNT = "torch.cuda.device_count()"
+
+
+def _partly(value: Value) -> Value:
+    return replace(value, partly=True)
+
+
 FLAGS = [
     (f"probe({AVAILABLE})", FLAG),
     (f"probe(not {AVAILABLE})", DENIAL),
@@ -95,12 +109,41 @@ FLAGS = [
     (f"probe({AVAILABLE} or torch.accelerator.is_available())", ACCELERATOR),
     (f"probe(bool({AVAILABLE}))", FLAG),
     (f"probe(bool(not {AVAILABLE}))", DENIAL),
-    ("probe(x.device == torch.device('cuda'))", FLAG),
-    ("probe(x.device.type == 'cuda')", FLAG),
-    ("probe('cuda' == x.device.type)", FLAG),
-    ("probe(x.device.type != 'cuda')", DENIAL),
-    ("probe(not x.device.type == 'cuda')", DENIAL),
-    ("probe(x.device.type == 'cpu')", UNKNOWN),
+    ("probe(x.device == torch.device('cuda'))", _partly(FLAG)),
+    ("probe(x.device.type == 'cuda')", _partly(FLAG)),
+    ("probe('cuda' == x.device.type)", _partly(FLAG)),
+    ("probe(x.device.type != 'cuda')", _partly(DENIAL)),
+    ("probe(not x.device.type == 'cuda')", _partly(DENIAL)),
+    ("probe(x.is_cuda)", _partly(FLAG)),
+    ("probe(next(x.parameters()).is_cuda)", _partly(FLAG)),
+    ("probe(args.is_cuda)", UNKNOWN),
+    (f"probe({AVAILABLE} and x.is_cuda)", _partly(FLAG)),
+    (f"probe(x.is_cuda and {AVAILABLE})", _partly(FLAG)),
+    ("probe(x.device.type == 'cpu')", _partly(Value(Kind.DENIAL, Which.SELECTED))),
+    ("probe(x.device.type != 'cpu')", _partly(ACCELERATOR)),
+    ("probe(x.device.type not in ('cpu', 'meta'))", _partly(ACCELERATOR)),
+    ("probe(x.device.type in ('cpu', 'meta'))", _partly(Value(Kind.DENIAL, Which.SELECTED))),
+    ("probe(x.device.type not in ('meta',))", UNKNOWN),
+    ("probe(x.device.type not in ('cpu', 'mps'))", UNKNOWN),
+    ("probe(x.device != 'cpu')", UNKNOWN),
+    (f"probe({COUNT})", Value(Kind.COUNT, Which.CUDA)),
+    ("probe(torch.accelerator.device_count())", Value(Kind.COUNT, Which.SELECTED)),
+    (f"probe(not {COUNT})", DENIAL),
+    (f"probe(x and {COUNT})", FLAG),
+    (f"probe({COUNT} > 0)", FLAG),
+    (f"probe({COUNT} >= 1)", FLAG),
+    (f"probe(0 < {COUNT})", FLAG),
+    (f"probe({COUNT} != 0)", FLAG),
+    (f"probe({COUNT} == 0)", DENIAL),
+    (f"probe({COUNT} < 1)", DENIAL),
+    (f"probe({COUNT} > 1)", _partly(FLAG)),
+    (f"probe({COUNT} >= 2)", _partly(FLAG)),
+    (f"probe({COUNT} == 1)", _partly(FLAG)),
+    (f"probe({COUNT} < 2)", _partly(DENIAL)),
+    (f"probe({COUNT} <= 1)", _partly(DENIAL)),
+    (f"probe({COUNT} >= 0)", UNKNOWN),
+    (f"probe({COUNT} != 2)", _partly(DENIAL)),
+    (f"probe({COUNT} > x)", UNKNOWN),
     ("probe('cuda' < x == y)", UNKNOWN),
     ("probe(torch.accelerator.is_available())", ACCELERATOR),
     ("probe(available())", UNKNOWN),
