@@ -5,18 +5,17 @@ from __future__ import annotations
 import libcst as cst
 
 from uncuda.context import Context
-from uncuda.flow import string_value
+from uncuda.flow import argument, string_value
 from uncuda.rules._settings import CUDA, member
+from uncuda.rules._spelled import given_to
 from uncuda.rules.base import Bad, Category, Good, Rule
 
 _NAMES = frozenset({"preferred_linalg_library", "preferred_blas_library", "preferred_rocm_fa_library"})
-# What every build takes.
-_ANYWHERE = {
-    "preferred_linalg_library": frozenset({"default"}),
-    "preferred_blas_library": frozenset({"default", "cublas"}),
-}
-# An entry of the knowledge base for what some builds refuse.
-_REFUSED = {"preferred_linalg_library": '("cusolver")', "preferred_blas_library": '("cublaslt")'}
+# Entries of the knowledge base for what some builds refuse.
+_REFUSED = (
+    'torch.backends.cuda.preferred_linalg_library("cusolver")',
+    'torch.backends.cuda.preferred_blas_library("cublaslt")',
+)
 
 
 class CudaMathLibrary(Rule):
@@ -52,8 +51,8 @@ class CudaMathLibrary(Rule):
         name = member(node.func, ctx, CUDA)
         if name not in _NAMES or ctx.is_claimed(node):
             return
-        symbol = f"{CUDA}{name}"
-        chosen = string_value(node.args[0].value) if node.args else None
-        if chosen is not None and chosen not in _ANYWHERE.get(name, (chosen,)):
-            symbol += _REFUSED[name]
+        given = argument(node, "backend", 0)
+        chosen = string_value(given.value) if given is not None else None
+        asked = tuple(symbol for symbol in _REFUSED if symbol.startswith(f"{CUDA}{name}("))
+        symbol = given_to(asked, "backend", chosen) or f"{CUDA}{name}"
         ctx.report(self, node, f"`{CUDA}{name}` chooses among libraries of CUDA's", symbol=symbol)
