@@ -17,6 +17,7 @@ from uncuda.fixes.statements import (
     keeps_raising,
     on_module,
 )
+from uncuda.guards import Guard
 from uncuda.rules._calls import cuda_function, is_read, is_shown, literal_device, module_says
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
 from uncuda.rules.memory import device_arguments
@@ -65,8 +66,8 @@ class CudaDeviceInfo(Rule):
         "Safe for a name that is only shown and for `.total_memory` and `.name` of the properties: the "
         "same call with "
         "CUDA, and without an accelerator it raised before. Unsafe for a name or properties that go on to "
-        "other code, and under a guard: it then asks for the properties too, since MPS has none. Not offered where the guard "
-        "stands elsewhere, nor for what has no counterpart."
+        "other code, and under a guard: one that any accelerator passes then asks for the properties too, since MPS has none. "
+        "Not offered where such a guard stands elsewhere, nor for what has no counterpart."
     )
     sources = ("torch 2.13.0, executed", "knowledge base: torch.cuda.get_device_name and its kin")
     bad = (
@@ -118,16 +119,16 @@ class CudaDeviceInfo(Rule):
             id="properties",
         ),
         Bad(
-            "import torch\n\n\ndef show():\n    if torch.cuda.is_available():\n"
+            "import torch\n\n\ndef show():\n    if torch.accelerator.is_available():\n"
             "        props = torch.cuda.get_device_properties(0)\n        print(props.name, props.total_memory)\n",
             "import torch\n\n\ndef show():\n"
-            '    if torch.cuda.is_available() and hasattr(torch.get_device_module(), "get_device_properties"):\n'
+            '    if torch.accelerator.is_available() and hasattr(torch.get_device_module(), "get_device_properties"):\n'
             "        props = torch.get_device_module().get_device_properties(0)\n        print(props.name, props.total_memory)\n",
             Applicability.UNSAFE,
             id="guarded",
         ),
         Bad(
-            "import torch\n\n\ndef fits(n):\n    if not torch.cuda.is_available():\n        return True\n"
+            "import torch\n\n\ndef fits(n):\n    if not torch.accelerator.is_available():\n        return True\n"
             "    return n < torch.cuda.get_device_properties(0).total_memory\n",
             None,
             id="left-before",
@@ -205,7 +206,7 @@ class CudaDeviceInfo(Rule):
                     raise CannotFix("the function asks for what NVIDIA and AMD alone tell")
                 if not isinstance(parent, cst.Attribute) or is_guarded(fix.ctx, node):
                     fix.unsafe()
-                if is_guarded(fix.ctx, node) and not caught(fix.ctx, node):
+                if fix.ctx.guard(node) is Guard.ACCELERATOR and not caught(fix.ctx, node):
                     _ask_for(fix, node, name)
             fix.replace(node.func, f"{device_module(fix)}.{name}")
             if arguments is not None:
@@ -242,18 +243,15 @@ def _ask_for(fix: FixBuilder, node: cst.Call, name: str) -> None:
             break
         if isinstance(above, cst.If) and f'"{name}")' in fix.code(above.test):
             return
-        if isinstance(above, cst.If) and below is above.body and _asks_for_one(above.test, fix.ctx):
+        if isinstance(above, cst.If) and below is above.body and _asks(above.test, fix.ctx):
             module = fix.spelling().module
             fix.replace(above.test, f'{fix.code(above.test)} and hasattr({module}, "{name}")')
             return
     raise CannotFix("MPS, which has no properties, would pass the guard")
 
 
-def _asks_for_one(test: cst.BaseExpression, ctx: Context) -> bool:
-    return isinstance(test, cst.Call) and ctx.qualified(test.func) in (
-        "torch.cuda.is_available",
-        "torch.accelerator.is_available",
-    )
+def _asks(test: cst.BaseExpression, ctx: Context) -> bool:
+    return isinstance(test, cst.Call) and ctx.qualified(test.func) == "torch.accelerator.is_available"
 
 
 def _is_name(node: cst.Call) -> bool:

@@ -1041,7 +1041,7 @@ class CudaAvailable(Rule):
         elif not self._pins(ctx) and not self._guards_portable(node, ctx):
             fix.unsafe()
         _doubt_float64(fix)
-        fix.replace(node, new)
+        fix.replace(node, new + _and_properties(fix, node))
 
     def visit_Attribute(self, node: cst.Attribute, ctx: Context) -> None:
         if node.attr.value != "is_available" or isinstance(ctx.parent, (cst.Attribute, cst.Call)):
@@ -1153,6 +1153,28 @@ class CudaAvailable(Rule):
                 return not refused and not _text_about_cuda(above.body) and not uses_own_module(suites, ctx)
             return False
         return False
+
+
+_PROPERTIES = re.compile(r"\bget_device_properties\(")
+
+
+def _and_properties(fix: FixBuilder, node: cst.Call) -> str:
+    """What else a guard has to ask where the properties of the device are read under it: MPS has none."""
+    ctx = fix.ctx
+    below: cst.CSTNode = node
+    joined = True
+    for above in reversed(ctx.ancestors):
+        if isinstance(above, cst.If) and below is above.test:
+            if joined and _PROPERTIES.search(ctx.code(above.body)):
+                return f' and hasattr({fix.spelling().module}, "get_device_properties")'
+            if not joined and _PROPERTIES.search(ctx.code(ctx.function or above)):
+                raise CannotFix("MPS, which has no properties, would pass the guard")
+            return ""
+        if not isinstance(above, (cst.BooleanOperation, cst.UnaryOperation)):
+            return ""
+        joined = joined and isinstance(above, cst.BooleanOperation) and isinstance(above.operator, cst.And)
+        below = above
+    return ""
 
 
 def _told(target: cst.BaseExpression) -> str:
