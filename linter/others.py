@@ -34,6 +34,7 @@ _IMPLEMENTATION = re.compile(
     r"(?:cuda|nvidia)\w*?(?:platform|accelerator|backend)|(?:platform|accelerator|backend)_?(?:cuda|nvidia)",
     re.I,
 )
+_SAID = re.compile(r"\b(?:mps|xpu|npu|hpu|mlu|musa|Ascend|Gaudi|Apple Silicon)\b", re.I)
 _OTHERS = frozenset({*_TARGETS, "mtia", "privateuseone", "maia", "gcu", "sdaa"})
 
 
@@ -46,6 +47,11 @@ def is_cuda_implementation(name: str) -> bool:
 def names_others(node: cst.CSTNode) -> bool:
     """Is there a text, a name or an attribute in `node` that stands for another accelerator?"""
     return next(_named(node), None) is not None
+
+
+def speaks_of_others(ctx: Context) -> bool:
+    """Does the function at hand name other accelerators, be it in a comment? Then what it asks of CUDA is weighed."""
+    return ctx.function is not None and _SAID.search(ctx.code(ctx.function)) is not None
 
 
 def _named(node: cst.CSTNode) -> Iterator[str]:

@@ -12,7 +12,7 @@ from uncuda.findings import Category
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.flow import Kind, Value, Which, argument, device_text, string_value
 from uncuda.guards import leaves
-from uncuda.others import handles_others, names_others
+from uncuda.others import handles_others, names_others, speaks_of_others
 from uncuda.portable import mentions_cuda
 from uncuda.rules._calls import last_word
 from uncuda.rules._literals import (
@@ -38,8 +38,8 @@ _ELSEWHERE = '{} not in ("cpu", "meta")'
 _UNSAFE = (
     "Unsafe: what the answer leads to may be CUDA-only, and a tensor that is neither on CUDA nor on the CPU, say on "
     "XLA, now counts as one on the accelerator. Not offered while the code behind the question holds ties "
-    "to CUDA, and not where CUDA kernels (Triton, extensions) are at work. With CUDA, and without any accelerator, the "
-    "answer stays the same."
+    "to CUDA, not where CUDA kernels (Triton, extensions) are at work, and not in a function that names another "
+    "accelerator, be it in a comment. With CUDA, and without any accelerator, the answer stays the same."
 )
 _IMPORTS_KERNELS = re.compile(
     r"^[ \t]*(?:import|from)[ \t]+(?:triton|tilelang|cupy|pycuda|cuda|numba|\w*(?:_cuda|_kernels?|_ext)\b)",
@@ -211,6 +211,12 @@ class CudaDeviceComparison(Rule):
             id="one-of-two-conditions",
         ),
         Bad(
+            "import torch\n\n\ndef kinds(device: torch.device):\n    # bf16 is there on CUDA; on mps it isn't\n"
+            "    return torch.bfloat16 if device.type == 'cuda' else torch.float32\n",
+            None,
+            id="others-in-mind",
+        ),
+        Bad(
             "import torch\n\n\nclass Box:\n    @property\n    def is_cuda(self):\n        return self.x.device.type == 'cuda'\n",
             None,
             id="asked-by-name",
@@ -224,6 +230,7 @@ class CudaDeviceComparison(Rule):
         ),
     )
     good = (
+        Good("def kinds(device):\n    return 16 if device.type in ('npu', 'xpu') else 32  # not cuda\n"),
         Good("class Block:\n    def forward(self, x):\n        return x if x.device.type == 'cpu' else self.replay(x)  # not cuda\n"),
         Good("class Box:\n    def is_cpu(self):\n        return self.x.device.type == 'cpu'  # not cuda\n"),
         Good("def test_options(options):\n    assert options['device'] == 'cpu'  # not cuda\n"),
@@ -337,6 +344,8 @@ class CudaDeviceComparison(Rule):
             raise CannotFix("a test asks for that very text")
         if answers_about_cuda(ctx):
             raise CannotFix("the function's name says that it is about CUDA")
+        if speaks_of_others(ctx):
+            raise CannotFix("the function speaks of other accelerators, and doesn't mean them")
         if _asks_for_none(node, ctx):
             raise CannotFix("the condition asks for a machine without it")
         if "torch" not in ctx.index.text:
@@ -484,11 +493,25 @@ def _has_device(owner: cst.BaseExpression, ctx: Context) -> bool:
 
 
 def _ask_type(fix: FixBuilder, node: cst.BaseExpression, kind: str, negated: bool) -> None:
-    """Asks whether a device's type is an accelerator's; a `not` around the question goes into it."""
+    """Asks whether a device's type is an accelerator's; a `not` around the question, or `is False` behind it, goes into
+    it."""
     path = fix.ctx.parent_of(node)[1]
-    above = path[-1] if path else None
-    if isinstance(above, cst.UnaryOperation) and isinstance(above.operator, cst.Not):
-        node, negated = above, not negated
+    match path[-1] if path else None:
+        case cst.UnaryOperation(operator=cst.Not()) as above:
+            node, negated = above, not negated
+        case (
+            cst.Comparison(
+                left=left,
+                comparisons=[
+                    cst.ComparisonTarget(
+                        operator=(cst.Is() | cst.IsNot() | cst.Equal() | cst.NotEqual()) as operator,
+                        comparator=cst.Name("True" | "False" as answer),
+                    )
+                ],
+            ) as above
+        ) if left is node:
+            denied = isinstance(operator, (cst.IsNot, cst.NotEqual)) != (answer == "False")
+            node, negated = above, negated != denied
     fix.replace(node, (_ON_HOST if negated else _ELSEWHERE).format(kind))
 
 
@@ -684,6 +707,16 @@ class IsCuda(Rule):
     sources = ("torch 2.13.0, executed", "knowledge base: torch.Tensor.is_cuda")
     bad = (
         Bad(
+            "import torch\n\n\ndef f(x):\n    return x.is_cuda is False, x.is_cuda is not True, x.is_cuda == True\n",
+            "import torch\n\n\ndef f(x):\n"
+            '    return x.device.type in ("cpu", "meta"), x.device.type in ("cpu", "meta"), '
+            'x.device.type not in ("cpu", "meta")\n',
+            Applicability.UNSAFE,
+            count=3,
+            run="f(torch.ones(1))",
+            id="said-out",
+        ),
+        Bad(
             "import torch\n\n\ndef f(x):\n    if x.is_cuda:\n        x = x.half()\n    return x\n",
             f"import torch\n\n\ndef f(x):\n    if {_ELSEWHERE.format('x.device.type')}:\n        x = x.half()\n    return x\n",
             Applicability.UNSAFE,
@@ -731,6 +764,12 @@ class IsCuda(Rule):
             id="told",
         ),
         Bad(
+            "import torch\n\n\ndef solve(costs: torch.Tensor):\n    # SciPy can't read what is on MPS.\n"
+            "    if not costs.is_cuda:\n        costs = costs.cpu()\n    return costs\n",
+            None,
+            id="others-in-mind",
+        ),
+        Bad(
             "import torch\n\n\ndef is_torch_cuda_array(x):\n    return isinstance(x, torch.Tensor) and x.is_cuda\n",
             None,
             id="asked-by-name",
@@ -743,6 +782,7 @@ class IsCuda(Rule):
         ),
     )
     good = (
+        Good("def f(x):\n    return x.is_cpu is False  # on cuda or another\n"),
         Good("import torch\n\n\ndef f(x):\n    return torch.linalg.svd(x, driver='gesvd' if x.is_cuda else None)\n",
              "torch.linalg takes drivers on CUDA alone"),
         Good("if platform.is_cuda():\n    x = 1\n", "a method of something else"),
@@ -755,6 +795,7 @@ class IsCuda(Rule):
         Good('def f(x):\n    return x.device.type not in ("cpu", "meta")\n', "portable already"),
         Good("def f(x):\n    return x.is_cpu\n"),
         Good("def is_torch_array(x):\n    return hasattr(x, 'is_cuda')\n", "what every tensor has"),
+        Good("import torch\n\n\ndef solve(costs: torch.Tensor):\n    return costs.cpu() if costs.is_mps else costs  # no is_cuda\n"),
         Good('import fused_ext\n\n\ndef f(x):\n    return fused_ext.relu(x) if x.is_cpu else x\n'),
     )  # fmt: skip
 
@@ -795,6 +836,8 @@ class IsCuda(Rule):
         refuse_kernels(node, fix.ctx)
         if answers_about_cuda(fix.ctx):
             raise CannotFix("the function's name says that it is about CUDA")
+        if speaks_of_others(fix.ctx):
+            raise CannotFix("the function speaks of other accelerators, and doesn't mean them")
         if any(isinstance(above, cst.FormattedString) for above in fix.ctx.ancestors):
             raise CannotFix("the text is about CUDA")
         if isinstance(node.value, cst.Name) and node.value.value in ("self", "cls"):
