@@ -101,6 +101,7 @@ class CudaEnvironment(Rule):
         ),
         Bad("import subprocess\n\nsubprocess.run(cmd, env=dict(base, NCCL_DEBUG='INFO'))\n", id="keywords"),
         Bad("update_environment_variables({'CUDA_VISIBLE_DEVICES': '0'})\n", id="function"),
+        Bad("worker.update_env_vars.remote({'CUDA_VISIBLE_DEVICES': '0'})\n", id="remote"),
         Bad("runtime_env = {'env_vars': {'NCCL_DEBUG': 'INFO'}}\n", id="nested"),
         Bad(
             "import os\n\nhome = os.environ.get('CUDA_HOME') or os.getenv('CUDA_PATH')\n",
@@ -123,6 +124,7 @@ class CudaEnvironment(Rule):
         Good("settings['CUDA_HOME'] = '/usr'\n", "not an environment"),
         Good("import os\n\nos.environ['CUDA'] = '1'\nos.environ['CUDA_MY_OWN'] = '1'\n", "names of one's own"),
         Good("update({'CUDA_VISIBLE_DEVICES': '0'})\n", "not known to be an environment"),
+        Good("worker.tell.remote({'CUDA_VISIBLE_DEVICES': '0'})\n", "not known to be an environment"),
         Good("launch(dict(NCCL_DEBUG='INFO'))\n", "not known to be an environment"),
         Good("parser.get('CUDA_HOME')\n", "not an environment"),
         Good('"""Set os.environ["CUDA_VISIBLE_DEVICES"]."""\n', "prose"),
@@ -235,6 +237,8 @@ def _becomes_environment(path: list[cst.CSTNode], node: cst.CSTNode) -> bool:
                     return _environment_name(above.keyword.value)
             case cst.Call():
                 func = above.func
+                if isinstance(func, cst.Attribute) and func.attr.value == "remote":
+                    func = func.value  # Ray calls it in another process
                 if _environment_name(last_word(func)):
                     return True
                 if last_word(func) in ("update", "dict") and isinstance(func, cst.Attribute):
