@@ -51,7 +51,9 @@ def names_others(node: cst.CSTNode) -> bool:
 
 def speaks_of_others(ctx: Context) -> bool:
     """Does the function at hand name other accelerators, be it in a comment? Then what it asks of CUDA is weighed."""
-    return ctx.function is not None and _SAID.search(ctx.code(ctx.function)) is not None
+    if ctx.function is None or not ctx.index.has(_SAID):
+        return False
+    return _SAID.search(ctx.code(ctx.function)) is not None
 
 
 def _named(node: cst.CSTNode) -> Iterator[str]:
