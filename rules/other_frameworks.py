@@ -208,6 +208,8 @@ _SWITCHES = (
     "spacy.require_gpu()",
     'WhisperModel(device="cuda")',
     'xgboost(device="cuda")',
+    'xgboost(predictor="gpu_predictor")',
+    'xgboost(tree_method="gpu_hist")',
 )
 _CHOOSES = 'WhisperModel(device="cuda")'
 """Where "auto" is what "cuda" is on a CUDA host."""
@@ -323,7 +325,7 @@ class GpuSwitch(Rule):
         ctx.report(
             self,
             node,
-            f'`{name}="{text}"` raises without a CUDA device',
+            f'`{name}="{text}"` asks for CUDA',
             symbol=symbol,
             fix=(lambda fix: _auto(fix, node)) if symbol == _CHOOSES else None,
             title="Let the library choose",
