@@ -53,7 +53,8 @@ class DdpDeviceIds(Rule):
 
     The numbers mean the same on every accelerator, but a module on the CPU raises: "device_ids and
     output_device arguments only work with single-device/multiple-device GPU modules or CPU modules". Where the
-    device turns out to be the CPU they have to be None.
+    device turns out to be the CPU they have to be None. The output device is the first by itself, so that one which
+    says the same can go.
     """
 
     code = "UC403"
@@ -111,6 +112,16 @@ class DdpDeviceIds(Rule):
             id="own-device",
         ),
         Bad(
+            "from torch.nn.parallel import DistributedDataParallel\n\n\ndef f(net, gpu, device):\n"
+            "    net.to(device)\n"
+            "    return DistributedDataParallel(net, device_ids=[gpu], output_device=gpu, static_graph=True)\n",
+            "import torch\nfrom torch.nn.parallel import DistributedDataParallel\n\n\ndef f(net, gpu, device):\n"
+            "    net.to(device)\n    return DistributedDataParallel("
+            'net, device_ids=[gpu] if torch.device(device).type != "cpu" else None, static_graph=True)\n',
+            Applicability.UNSAFE,
+            id="output-device-by-itself",
+        ),
+        Bad(
             "import torch\nfrom torch.nn.parallel import DistributedDataParallel\n\n\ndef f(self, net):\n"
             "    return DistributedDataParallel(net, device_ids=[self.device])\n",
             "import torch\nfrom torch.nn.parallel import DistributedDataParallel\n\n\ndef f(self, net):\n"
@@ -140,6 +151,7 @@ class DdpDeviceIds(Rule):
         Good("from torch.nn.parallel import DistributedDataParallel as DDP\n\nDDP(model, device_ids=ids)\n",
              "may be None already"),
         Good("'DistributedDataParallel(model, device_ids=[0])'\n", "prose"),
+        Good("from torch.nn.parallel import DistributedDataParallel as DDP\n\nDDP(model, static_graph=True)\n"),
     )  # fmt: skip
 
     def visit_Call(self, node: cst.Call, ctx: Context) -> None:
@@ -157,17 +169,33 @@ class DdpDeviceIds(Rule):
             ids,
             "`device_ids` raises for a module on the CPU",
             symbol="DistributedDataParallel(device_ids=[rank])",
-            fix=lambda fix: self._fix(fix, ids, output),
+            fix=lambda fix: self._fix(fix, node, ids, output),
             title="Name devices only where the device isn't the CPU",
         )
 
-    def _fix(self, fix: FixBuilder, ids: cst.List, output: cst.Arg | None) -> None:
+    def _fix(self, fix: FixBuilder, call: cst.Call, ids: cst.List, output: cst.Arg | None) -> None:
         fix.unsafe()
         condition = f'{_device_type(fix, ids)} != "cpu"'
-        fix.replace(ids, f"{fix.code(ids)} if {condition} else None")
+        new = f"{fix.code(ids)} if {condition} else None"
+        if output is not None and _is_first(fix, ids, output) and "\n" not in fix.code(call):
+            kept = [a.with_changes(comma=cst.MaybeSentinel.DEFAULT) for a in call.args if a is not output]
+            texts = (f"{_name(a)}{new}" if a.value is ids else fix.code(a).strip() for a in kept)
+            fix.arguments(call, ", ".join(texts))
+            return
+        fix.replace(ids, new)
         if output is not None and not isinstance(output.value, cst.IfExp):
             if not (isinstance(output.value, cst.Name) and output.value.value == "None"):
                 fix.replace(output.value, f"{fix.code(output.value)} if {condition} else None")
+
+
+def _name(arg: cst.Arg) -> str:
+    return "" if arg.keyword is None else f"{arg.keyword.value}="
+
+
+def _is_first(fix: FixBuilder, ids: cst.List, output: cst.Arg) -> bool:
+    """Is the output device, given by name, the only one that `ids` names? It is the first by itself."""
+    named = output.keyword is not None and len(ids.elements) == 1
+    return named and fix.code(ids.elements[0].value) == fix.code(output.value)
 
 
 def _device_type(fix: FixBuilder, ids: cst.List) -> str:
