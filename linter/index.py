@@ -107,6 +107,8 @@ class FileIndex:
     """Conditions that hold, or don't, after the top-level statement of that order: `if not x: exit()`, `assert x`."""
     neighbours: Neighbours | None = field(default=None, repr=False, compare=False)
     """The project's other modules; None where nothing but the file counts."""
+    given: dict[str, tuple[bool, bool] | None] = field(default_factory=dict, repr=False, compare=False)
+    """What `plain_choice` has found out about its names."""
     _found: dict[re.Pattern[str], bool] = field(default_factory=dict, repr=False, compare=False)
 
     def has(self, pattern: re.Pattern[str], *words: str) -> bool:

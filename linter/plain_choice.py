@@ -18,6 +18,12 @@ _ELSEWHERE = re.compile(r"\benviron\b|\bgetenv\b|\bargv\b")
 def given_by(index: FileIndex, name: str) -> tuple[bool, bool] | None:
     """Of the device that a module gives under a name without being asked anything, the accelerator wherever there is one:
     is it a str, and does the name have to be called for it? None where the name gives none."""
+    if name not in index.given:
+        index.given[name] = _given_by(index, name)
+    return index.given[name]
+
+
+def _given_by(index: FileIndex, name: str) -> tuple[bool, bool] | None:
     bound = index.bindings.get(name, [])
     module = Flow.of_module(index)
     called = len(bound) == 1 and bound[0].kind == "def"

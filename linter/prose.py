@@ -27,28 +27,33 @@ def in_code(
     found: list[tuple[int, int]] = []
     waiting = iter(sorted(hits))
     hit = next(waiting, None)
+    if hit is None:
+        return found
     for token in _TOKEN.finditer(text):
-        if hit is None:
-            break
-        start, end = token.span()
-        while hit is not None and hit[0] < start:
-            found.append(hit)
-            hit = next(waiting, None)
-        if hit is None or hit[0] >= end:
+        # Of the many tokens few have a hit in them, or one before them.
+        if token.end() <= hit[0]:
             continue
-        kept = -1
-        if text[start] == "#":
-            kept = 0
-        elif "f" not in _prefix(text, start):
-            kept = for_texts if _BLANK.search(text, start, end) else for_words
+        start, end = token.span()
+        kept = _kept(text, start, end, for_texts, for_words)
         while hit is not None and hit[0] < end:
-            if hit[1] & kept:
-                found.append((hit[0], hit[1] & kept))
+            rules = hit[1] if hit[0] < start else hit[1] & kept
+            if rules:
+                found.append((hit[0], rules))
             hit = next(waiting, None)
-    if hit is not None:
-        found.append(hit)
+        if hit is None:
+            return found
+    found.append(hit)
     found.extend(waiting)
     return found
+
+
+def _kept(text: str, start: int, end: int, for_texts: int, for_words: int) -> int:
+    """The rules to which a place in a comment or string may matter, as bits."""
+    if text[start] == "#":
+        return 0
+    if "f" in _prefix(text, start):
+        return -1
+    return for_texts if _BLANK.search(text, start, end) else for_words
 
 
 def _prefix(text: str, quote: int) -> str:

@@ -42,7 +42,7 @@ def uses(text: str, variable: str) -> Uses:
     """What the code `text` does with `variable` ("device", "self.device", ".device" of anything); nothing for
     what isn't Python 3."""
     counted = Uses()
-    tree = _parsed(text)
+    tree = _parsed(text) if all(word in text for word in variable.split(".")) else None
     if tree is not None:
         _count(tree, variable, counted, inside=False)
     return counted
