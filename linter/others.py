@@ -28,7 +28,13 @@ _TARGETS = {
     "xla": Target.XLA,
     "xm": Target.XLA,
     "tpu": Target.XLA,
+    # Their backends of torch.distributed.
+    "hccl": Target.ASCEND,
+    "cncl": Target.MLU,
+    "mccl": Target.MUSA,
+    "xccl": Target.XPU,
 }
+_CUDAS = ("cuda", "nccl")
 _AROUND = re.compile(r"^(?:is_|use_|has_)?(?:torch_)?|_available$")
 _IMPLEMENTATION = re.compile(
     r"(?:cuda|nvidia)\w*?(?:platform|accelerator|backend)|(?:platform|accelerator|backend)_?(?:cuda|nvidia)",
@@ -74,12 +80,12 @@ def _said(node: cst.Name | cst.Attribute) -> str:
 
 
 def _names_cuda(node: cst.CSTNode) -> bool:
-    """Is a device compared with CUDA in `node`, by its text or by is_cuda, is torch.cuda asked, or a flag that is called
-    after it?"""
+    """Is a device compared with CUDA in `node`, or a backend with NCCL, by its text or by is_cuda, is torch.cuda asked,
+    or a flag that is called after it?"""
     for item in walk(node):
-        if isinstance(item, cst.SimpleString) and (string_value(item) or "").partition(":")[0] == "cuda":
+        if isinstance(item, cst.SimpleString) and (string_value(item) or "").partition(":")[0] in _CUDAS:
             return True
-        if isinstance(item, (cst.Name, cst.Attribute)) and _said(item) == "cuda":
+        if isinstance(item, (cst.Name, cst.Attribute)) and _said(item).lower() in _CUDAS:
             return True
     return False
 

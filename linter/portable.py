@@ -26,6 +26,7 @@ _ONE_WORD = re.compile(r"\S+\Z")
 _GPU = re.compile(r"[bru]*['\"]+gpu['\"]+\Z", re.I)
 # Among these are flags that do no harm on any device: a guard around them needs no second look.
 _BACKENDS = ("torch.backends.cudnn.", "torch.backends.cuda.")
+_ASKS = frozenset({"is_available", "is_acceptable", "is_built"})
 
 
 def mentions_cuda(nodes: Iterable[cst.CSTNode], ctx: Context, ignore: Iterable[str] = ()) -> bool:
@@ -93,7 +94,7 @@ def _does_no_harm(node: cst.Attribute, ctx: Context) -> bool:
     from uncuda.rules.knowledge import lookup
 
     name = ctx.qualified(node)
-    if name is None or not name.startswith(_BACKENDS):
+    if name is None or not name.startswith(_BACKENDS) or name.rpartition(".")[2] in _ASKS:
         return False
     found = lookup(name)
     return found is not None and set(found.outcomes.values()) <= {Outcome.HARMLESS, Outcome.WORKS}

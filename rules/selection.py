@@ -882,6 +882,11 @@ class CudaAvailable(Rule):
         ),
         Bad("import torch\n\ncuda_available = bool(torch.cuda.is_available())\n", None, id="a-fact"),
         Bad(
+            "import torch\n\n\ndef fast():\n    return torch.cuda.is_available() and torch.backends.cudnn.is_available()\n",
+            None,
+            id="asks-for-cudnn",
+        ),
+        Bad(
             "import torch\n\n\ndef has_cuda():\n    return torch.cuda.is_available()\n\n\ndef facts(info):\n"
             "    info['torch_cuda_available'] = torch.cuda.is_available()\n    return info\n",
             None,
@@ -973,6 +978,7 @@ class CudaAvailable(Rule):
         Good("import torch\n\nok = torch.mps.is_available()  # no cuda\n", "another vendor's"),
         Good("class Gpu:\n    def is_available(self):\n        return 1\n\n\nGpu().is_available()  # cuda\n", "one's own"),
         Good("import torch\n\nok = torch.backends.cudnn.is_available()\n", "cuDNN's own question"),
+        Good("import torch\n\nok = torch.accelerator.is_available() and fast  # not cuda alone\n"),
         Good("ok = cuda.is_available\n", "nobody knows what cuda is"),
         Good("import torch\n\n\ndef is_available():\n    return True\n\n\nis_available()  # cuda\n", "one's own"),
         Good("import torch\n\nprint(torch.accelerator.is_available())  # cuda or other\n"),

@@ -39,6 +39,27 @@ def test_the_cuda_branch_of_a_chain_with_others_is_right_as_it_stands() -> None:
     assert fix_text(CHAIN, unsafe=True).text == CHAIN
 
 
+BACKENDS = """\
+import torch
+import torch.distributed as dist
+
+
+def place(backend):
+    if backend == "hccl":
+        return torch.device("npu", torch.npu.current_device())
+    elif backend == dist.Backend.NCCL:
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("cpu")
+"""
+
+
+def test_a_backend_stands_for_its_accelerator() -> None:
+    assert {o for t, o in outcomes(BACKENDS, "UC104").items() if t is not Target.ROCM} == {Outcome.HARMLESS}
+    assert fix_text(BACKENDS, unsafe=True).text == BACKENDS
+    alone = BACKENDS.replace('"hccl"', '"mine"').replace("npu", "mine")
+    assert outcomes(alone, "UC104")[Target.ASCEND] is Outcome.CRASH
+
+
 def test_only_the_named_targets_are_handled_by_a_selection() -> None:
     told = outcomes(SELECTION, "UC201")
     assert told[Target.MPS] is Outcome.HARMLESS
