@@ -20,6 +20,7 @@ from uncuda.findings import Outcome, Target
 from uncuda.fixes.shim import SHIM
 from uncuda.rules import _backends, knowledge
 from uncuda.rules.knowledge import _data, refresh
+from uncuda.rules.knowledge.wheels import Release
 
 FOLDER = Path(knowledge.__file__).parent
 TARGETS = [t.value for t in Target]
@@ -388,6 +389,10 @@ def test_nearest_offers_what_was_meant() -> None:
 
 
 RULES = sorted((FOLDER.parent).glob("*.py"))
+FIXES = [
+    *sorted((FOLDER.parent.parent / "fixes").glob("*.py")),
+    *sorted((FOLDER.parent.parent / "linter").glob("*.py")),
+]
 
 
 def literal_symbols() -> Iterator[tuple[str, str]]:
@@ -665,3 +670,70 @@ def test_a_table_is_written_one_entry_a_line(name: str) -> None:
     assert json.loads(text) == content
     entries = next(value for value in content.values() if isinstance(value, dict))
     assert text.count("\n") > len(entries)
+
+
+RELEASE = {
+    "torch/__init__.py": "from torch._C._VariableFunctions import *\nfrom torch import cuda\n\n_OLD = {'has_cuda': cuda.is_built}\n\n\n"
+    "def __getattr__(name):\n    return _OLD[name]()\n",
+    "torch/cuda/__init__.py": "def is_built(): ...\n\n\ndef empty_cache(): ...\n",
+    "torch/_C/__init__.pyi": "class Stream: ...\n",
+    "torch/_C/_VariableFunctions.pyi": "def zeros(): ...\n",
+}
+
+
+@pytest.fixture
+def releases(tmp_path: Path) -> list[Release]:
+    """Two releases of a small torch; the later has torch.accelerator."""
+    made = []
+    for version, more in (
+        ("2.5.1", {}),
+        ("2.6.0", {"torch/accelerator/__init__.py": "def is_available(): ...\n"}),
+    ):
+        root = tmp_path / version
+        for name, text in {
+            **RELEASE,
+            **more,
+            f"torch-{version}.dist-info/METADATA": f"Version: {version}\n",
+        }.items():
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        made.append(Release(root))
+    return made
+
+
+def test_a_release_has_what_it_names_and_nothing_else(releases: list[Release]) -> None:
+    old, new = releases
+    for name in ("torch.cuda.empty_cache", "torch.zeros", "torch.has_cuda"):
+        assert old.find(name) is not None, name
+    for name in (
+        "torch.ones",
+        "torch.accelerator",
+        "torch.accelerator.is_available",
+        "torch.cuda.synchronize",
+    ):
+        assert old.find(name) is None, name
+    assert new.find("torch.accelerator.is_available") is not None
+
+
+def test_a_floor_that_another_release_shows_is_told(releases: list[Release]) -> None:
+    told = list(refresh.moved_floors(releases))
+    assert "floor of torch.accelerator.device_index: 2.8 -> in none" in told
+    assert not [line for line in told if line.startswith("floor of torch.accelerator:")]
+    late = list(refresh.late_replacements(releases))
+    assert not [line for line in late if "torch.accelerator.is_available" in line]
+
+
+def test_every_floor_is_asked_for_and_known() -> None:
+    asked = set()
+    for path in [*RULES, *FIXES]:
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and ast.unparse(call.func).rpartition(".")[2] in (
+                "needs",
+                "has",
+                "floor",
+            ):
+                asked |= {
+                    a.value for a in call.args if isinstance(a, ast.Constant) and isinstance(a.value, str)
+                }
+    assert {what for what in asked if what in knowledge.floors()} == set(knowledge.floors())
