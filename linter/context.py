@@ -415,9 +415,9 @@ class Context:
         """An edit that adds an import (`import x`, `from x import y`) where a reader would look for it.
 
         Beside what the file imports from the same package already; else, among the imports at the top of the file
-        that stand before any other code, after the last of the standard library for one of these, and before
-        the first relative one for any other; else after the docstring. In any case before the place at hand, where
-        that runs when the module is imported.
+        that stand before any other code, after the last of the standard library for one of these, and for any other
+        among those of other projects, or before the first of the project's own; else after the docstring. In any case
+        before the place at hand, where that runs when the module is imported.
         """
         text, newline = self.index.text, self.newline
         words = line.split()
@@ -452,9 +452,17 @@ class Context:
                 return Edit(self._lines.after(end), self._lines.after(end), f"{line}{newline}")
             at = sites[0].start if sites else self.index.body_start
             return Edit(at, at, f"{line}{newline}{newline if sites else ''}")
+        mine = [h.startswith("from .") or _package(h) in self.options.own for h in heads]
+        others = [
+            (s, h) for s, h, near, here in zip(sites, heads, kin, mine, strict=True) if not near and not here
+        ]
+        if words[0] == "import" and others:
+            behind = _behind(package, others)
+            at = behind if behind is not None else self._lines.after(others[-1][0].end)
+            if text[at - 1 : at] in ("\n", "\r"):
+                return Edit(at, at, f"{line}{newline}")
         at = self._lines.after(sites[-1].end) if sites else self.index.body_start
-        relative = (s.start for s, h in zip(sites, heads, strict=True) if h.startswith("from ."))
-        at = next(relative, at)
+        at = next((s.start for s, here in zip(sites, mine, strict=True) if here), at)
         if at == len(text) and not text.endswith(("\n", "\r")):
             return Edit(at, at, f"{newline}{line}")
         # The first import of a file stands apart from its code.

@@ -216,6 +216,23 @@ def test_a_new_import_keeps_the_order(imports: str, sorted_in: str) -> None:
     assert fixed.startswith(sorted_in + "\nimport torch\n")
 
 
+AMONG_OTHERS = [
+    ("import os\n\nimport numpy as np\nfrom PIL import Image\n\nfrom mine.a import b\n",
+     "import os\n\nimport numpy as np\nimport torch\nfrom PIL import Image\n\nfrom mine.a import b\n"),
+    ("from PIL import Image\nimport numpy as np\n\nfrom mine import a\n",
+     "from PIL import Image\nimport numpy as np\nimport torch\n\nfrom mine import a\n"),
+    ("import numpy as np\nimport xarray\n\nfrom .a import b\n", "import numpy as np\nimport torch\nimport xarray\n\nfrom .a import b\n"),
+    ("from .a import b\n", "import torch\nfrom .a import b\n"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("imports", "sorted_in"), AMONG_OTHERS)
+def test_torch_comes_among_the_imports_of_other_projects(imports: str, sorted_in: str) -> None:
+    rest = "\n\ndef f(m):\n    m.load_state_dict(s)\n    return m.to('cuda')\n"
+    fixed = fix_text(imports + rest, Options(own=frozenset({"mine"})), unsafe=True).text
+    assert fixed.startswith(sorted_in)
+
+
 PUT_OFF = [
     ("from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    import torch\n", "x: 'torch.Tensor'"),
     ("def make():\n    import torch\n\n    return torch.ones(2)\n", "x"),
