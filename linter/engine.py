@@ -45,7 +45,7 @@ from uncuda.rules.registry import all_rules, housekeeping_rules
 from uncuda.source import Lines, above_comments
 from uncuda.trees import Trees
 from uncuda.triggers import Triggers, triggers_of
-from uncuda.walk import SMALL_STATEMENTS, STATEMENTS, children, is_text_statement
+from uncuda.walk import EXPRESSIONS, SMALL_STATEMENTS, STATEMENTS, children, is_text_statement
 
 MAX_ROUNDS = 12
 """Fixes are applied until nothing changes, at most this often."""
@@ -260,6 +260,8 @@ class _Walker:
     def _look(self, node: cst.CSTNode, kind: type[cst.CSTNode]) -> None:
         if kind is cst.Expr and is_text_statement(node):
             return
+        if not self._visits and kind in EXPRESSIONS:
+            return  # There are no statements in it, which may have rules of their own.
         ctx = self.ctx
         methods = self._visits.get(kind)
         if methods is not None:

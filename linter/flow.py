@@ -785,14 +785,20 @@ class Flow:
             told = self._imported(name)
             if told.kind is not Kind.UNKNOWN:
                 return told
-        base = self.value(node.value)
-        if node.attr.value == "is_cuda" and (base.kind is Kind.TENSOR or not _holds_options(node.value)):
-            return _ON_CUDA
-        match node.attr.value:
-            case "type" if base.kind is Kind.DEVICE:
-                return Value(Kind.TEXT, base.which)
-            case "data" | "grad" | "T" | "mT" | "real" | "imag" if base.kind is Kind.TENSOR:
-                return base
+        return self._part_of(node.attr.value, node.value)
+
+    def _part_of(self, attribute: str, owner: cst.BaseExpression) -> Value:
+        """What an attribute holds by what has it, which is looked at for these attributes alone."""
+        match attribute:
+            case "is_cuda":
+                asked = not _holds_options(owner) or self.value(owner).kind is Kind.TENSOR
+                return _ON_CUDA if asked else UNKNOWN
+            case "type":
+                base = self.value(owner)
+                return Value(Kind.TEXT, base.which) if base.kind is Kind.DEVICE else UNKNOWN
+            case "data" | "grad" | "T" | "mT" | "real" | "imag":
+                base = self.value(owner)
+                return base if base.kind is Kind.TENSOR else UNKNOWN
             case _:
                 return UNKNOWN
 
