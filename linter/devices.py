@@ -21,6 +21,7 @@ from uncuda.guards import surely_available
 from uncuda.known_devices import (
     EARLY_METHODS,
     MEMBERS,
+    asked_device,
     assigned_before,
     bound_for_certain,
     indexed_device,
@@ -92,7 +93,7 @@ class Devices:
         """
         if self.ctx.options.device_expr:
             return self._helper(fix)
-        found = self._in_scope()
+        found = self._in_scope() or asked_device(self.ctx)
         if found is None and typed:
             found = (
                 indexed_device(self.ctx, None) or indexed_member(self.ctx, None) or self._indexed(fix, None)

@@ -11,6 +11,7 @@ import libcst as cst
 from uncuda.bindings import Binding, Scope
 from uncuda.fixes.builder import DeviceRef
 from uncuda.flow import Kind, Which, argument, indexed_cuda_text
+from uncuda.narrowing import told_to_be
 from uncuda.uses import uses
 from uncuda.walk import walk
 
@@ -25,6 +26,7 @@ _SETTINGS = ("args", "cfg", "config", "opt", "opts", "options", "params", "hpara
              "self.config", "self.opt")  # fmt: skip
 
 
+_NAMES_DEVICE = re.compile(r"(?:\A|_)dev(?:ice)?(?:_(?:type|name|str))?\Z", re.I)
 _DEVICE_METHOD = re.compile(r"^[ \t]+def device\(self.*?(?=^[ \t]*(?:@|def\b|class\b)|\Z)", re.M | re.S)
 
 
@@ -108,6 +110,16 @@ def assigned_before(ctx: Context, method: cst.FunctionDef, name: str) -> bool:
             case _:
                 pass
     return False
+
+
+def asked_device(ctx: Context) -> DeviceRef | None:
+    """What the tests around the place have found to be "cuda", under a name that says that it is a device."""
+    node = told_to_be("cuda", ctx.flow)
+    if node is None or not _NAMES_DEVICE.search(
+        node.value if isinstance(node, cst.Name) else node.attr.value
+    ):
+        return None
+    return DeviceRef(ctx.code(node), True, True)
 
 
 def said_device(ctx: Context) -> DeviceRef | None:

@@ -35,6 +35,42 @@ def narrowed(node: cst.BaseExpression, flow: Flow) -> Value:
     return UNKNOWN
 
 
+def told_to_be(text: str, flow: Flow) -> cst.Name | cst.Attribute | None:
+    """A name, or an attribute, that the tests around the place have found to be this text, in the same function."""
+    path = flow.ancestors
+    for depth in range(len(path) - 2, -1, -1):
+        above, below = path[depth], path[depth + 1]
+        if isinstance(above, (cst.FunctionDef, cst.Lambda, cst.ClassDef)):
+            break
+        for test, holds, between in _tests(above, below):
+            node = _equal(test, holds, text)
+            if node is not None and not _is_changed(node, [*between, *_passed(path[depth + 1 :])]):
+                return node
+    return None
+
+
+def _equal(test: cst.BaseExpression, holds: bool, text: str) -> cst.Name | cst.Attribute | None:
+    """What equals a text where `test` is true or not, as `holds` says."""
+    from uncuda.flow import string_value
+
+    match test:
+        case cst.UnaryOperation(operator=cst.Not(), expression=inner):
+            return _equal(inner, not holds, text)
+        case cst.BooleanOperation(operator=operator):
+            joined = cst.And if holds else cst.Or
+            either = isinstance(operator, joined)
+            return (_equal(test.left, holds, text) or _equal(test.right, holds, text)) if either else None
+        case cst.Comparison(
+            left=left, comparisons=[cst.ComparisonTarget(operator=operator, comparator=right)]
+        ) if isinstance(operator, cst.Equal if holds else cst.NotEqual):
+            for asked, said in ((left, right), (right, left)):
+                if string_value(said) == text and isinstance(asked, (cst.Name, cst.Attribute)):
+                    return asked if dotted(asked) is not None else None
+            return None
+        case _:
+            return None
+
+
 def _is_simple(node: cst.CSTNode) -> bool:
     match node:
         case cst.Name():

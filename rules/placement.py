@@ -218,6 +218,12 @@ class CudaCall(Rule):
             run="f(torch.ones(2))[0]",
             id="several-devices",
         ),
+        Bad(
+            "import torch\n\n\ndef f(x: torch.Tensor, device):\n    if device != 'cuda':\n        return x\n    return x.cuda()\n",
+            "import torch\n\n\ndef f(x: torch.Tensor, device):\n    if device != 'cuda':\n        return x\n    return x.to(device)\n",
+            run="f(torch.ones(2), 'cpu')",
+            id="asked-before",
+        ),
     )
     good = (
         Good("class Meter:\n    def cuda(self):\n        return 1\n\n\nMeter().cuda()\n", "a cuda method of one's own"),
@@ -236,6 +242,7 @@ class CudaCall(Rule):
         Good("x.to(gpu)\n"),
         Good("import torch\n\n\ndef f(x, y):\n    return y.to(x.device) if x.is_cpu else y.to(x)  # cuda or other\n"),
         Good("import torch\n\nmany = torch.accelerator.device_count() > 1  # cuda or other\n"),
+        Good("def f(x, device):\n    return x.to(device) if device == 'cuda' else x\n", "not `.cuda()`"),
         Good("def f():\n    import torch\n\n    return torch.ones(2).to('cpu')  # not cuda\n", "torch is put off, CUDA unnamed"),
         Good("def place(device):\n    return lambda storage, where: storage.to(device=device)  # cuda\n"),
         Good("class Pair:\n    def cuda(self, i):\n        return self\n\n\nPair().cuda(0)\n", "with an index of its own"),
