@@ -383,7 +383,8 @@ class Context:
         if "." not in module and flow.qualified(cst.Name(module)) == module:
             found = flow.bindings(module)
             if found is None or (
-                all(b.kind == "import" for b in found[1]) and self._is_bound_by_now(module, found[0])
+                all(b.kind in ("import", "assign") for b in found[1])
+                and self._is_bound_by_now(module, found[0])
             ):
                 return module
         scope: Scope | None = self.scope

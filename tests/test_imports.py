@@ -191,6 +191,13 @@ def test_torch_is_imported_where_it_is_wanted(head: str, want: str | None, newli
         assert ast.get_docstring(tree) == "Prose."
 
 
+def test_torch_is_named_as_the_code_names_it() -> None:
+    head = "torch = None\ntry:\n    import torch as _torch\n    torch = _torch\nexcept ImportError:\n    pass\n\n\n"
+    fixed = fix_text(f"{head}def f():\n    if torch is not None:\n        torch.cuda.empty_cache()\n").text
+    assert fixed.startswith(head)
+    assert "torch.get_device_module().empty_cache()" in fixed and "_torch.get" not in fixed
+
+
 def test_no_fix_where_torch_is_something_else() -> None:
     code = "torch = fake()\n\n\ndef f(m):\n    return m.to('cuda')\n"
     assert fix_text(code, unsafe=True).text == code
