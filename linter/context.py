@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from uncuda.bindings import Binding, Scope, arriving, dotted, names_read
+from uncuda.bindings import Binding, Scope, arriving, names_read
 from uncuda.devices import Devices
 from uncuda.findings import Category, Edit, Outcome, Target, TorchVersion
 from uncuda.fixes.builder import CannotFix, FixBuilder, PendingFix, TooOld
@@ -27,6 +27,7 @@ from uncuda.guards import (
     is_for_types,
 )
 from uncuda.others import is_cuda_implementation, own_branches
+from uncuda.scripted import SCRIPTS, scripted
 from uncuda.source import Lines
 from uncuda.walk import STATEMENTS, children, walk
 
@@ -199,14 +200,12 @@ class Context:
 
     def in_script(self) -> bool:
         """Is the place code that TorchScript compiles? It knows nothing of torch.accelerator."""
-        for node in self.ancestors:
-            if isinstance(node, cst.FunctionDef):
-                for decorator in node.decorators:
-                    target = decorator.decorator
-                    name = dotted(target.func if isinstance(target, cst.Call) else target) or ""
-                    if name.rpartition(".")[2] in ("script", "script_method", "script_if_tracing", "jit"):
-                        return True
-        return False
+        if not self.index.has(SCRIPTS, "script", "jit"):
+            return False
+        names = [n.name.value for n in self.ancestors if isinstance(n, (cst.FunctionDef, cst.ClassDef))]
+        if self.owner is not None:
+            names.append(self.owner.name)
+        return not scripted(self.index.text).isdisjoint(names)
 
     # -- outcomes ------------------------------------------------------------------------------------------
 
