@@ -24,8 +24,8 @@ _TF_QUESTIONS = ("tf.test.is_built_with_cuda()", "tf.test.is_gpu_available()")
 class TensorflowGpu(Rule):
     """`tf.device("/GPU:0")` runs on the CPU of a host without such a device, without a word.
 
-    Soft placement, which is the default, moves the block, in a graph too; without it, it raises. `tf.test.is_built_with_cuda()` is False
-    on every other build. `tf.config.list_physical_devices()` says what is there.
+    Soft placement, which is the default, moves the block, in a graph too; without it, it raises.
+    `tf.test.is_built_with_cuda()` is False on every other build. `tf.config.list_physical_devices()` says what is there.
     """
 
     code = "UC630"
