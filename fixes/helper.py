@@ -16,7 +16,8 @@ _OFTEN = 2
 """So many places that would select the device anew are worth a function."""
 _NAMES = ("get_device", "pick_device", "select_device")
 _LOCAL = re.compile(r"\b([\w.]+)\.accelerator\.current_accelerator\(\)")
-_MAIN = re.compile(r"^if[ \t(]+__name__\b", re.M)
+_CELL = re.compile(r"#[ \t]*(?:%%|In\[)")
+_PROGRAM = re.compile(rf"^(?:if[ \t(]+__name__\b|{_CELL.pattern})", re.M)
 _ANNOTATED = re.compile(r"^[ \t]*(?:async[ \t]+)?def[ \t].*->", re.M)
 _INDENT = re.compile(r"^(?:def|class)\b[^\r\n]*:[ \t]*(?:#[^\r\n]*)?(?:\r\n?|\n)([ \t]+)\S", re.M)
 
@@ -93,7 +94,8 @@ def _place(text: str, edits: Sequence[Edit], spelling: Spelling) -> tuple[int, i
     imports = "".join(e.text for e in edits if _is_import(e) and e.start == at)
     above = (text[:at] + imports).replace("\r\n", "\n")
     empty = len(above) - len(above.rstrip("\n")) - 1
-    return at, max(0, 2 - empty) if above.strip() else 0
+    starts = not above.strip() or _CELL.match(above.rstrip("\n").rpartition("\n")[2])
+    return at, 0 if starts else max(0, 2 - empty)
 
 
 def _imports(line: str, spelling: Spelling) -> bool:
@@ -105,7 +107,7 @@ def _binds_torch(stmt: ast.Import, name: str) -> bool:
 
 
 def _free_name(text: str) -> str | None:
-    """A name that the file doesn't know. In a module that others import it is private: their `import *` leaves it."""
-    start = "" if _MAIN.search(text) else "_"
+    """A name that the file doesn't know. Where it is no program, nor made of cells, it is private: `import *` leaves it."""
+    start = "" if _PROGRAM.search(text) else "_"
     known = (f"{start}{name}" for name in _NAMES)
     return next((n for n in known if not re.search(rf"(?<![\w.]){n}\b", text)), None)

@@ -543,17 +543,19 @@ def test_comments_that_are_code_or_for_tools_stay_with_their_neighbours() -> Non
         import torch
 
 
-        HELPER
+        def get_device():
+            return LONG
+
 
         def f(x):
             y = x + 1
             # y = x + 2
-            device = _get_device()
+            device = get_device()
             y = y.to(device)
             return y
 
         # %% next cell
-        device = _get_device()
+        device = get_device()
         z = torch.ones(1).to(device)
         """,
     )
@@ -684,3 +686,12 @@ def test_what_is_set_later_is_no_device_yet() -> None:
     )
     after = fix_text(text, Options(), unsafe=True).text
     assert "init_process_group(backend=torch.distributed.get_default_backend_for_device(device))" in after
+
+
+def test_a_function_for_several_begins_a_cell() -> None:
+    text = "# %% cell 0\nimport torch\n\n# %% cell 1\ndef f(x):\n    x.cuda()\n\n# %% cell 2\ndef g(x):\n    x.cuda()\n"
+    after = fix_text(text, Options(codes=CODES), unsafe=True).text
+    assert (
+        f"\n# %% cell 1\ndef get_device():\n    return {LONG}\n\n\ndef f(x):\n    device = get_device()\n"
+        in after
+    )
