@@ -14,6 +14,7 @@ from uncuda.bindings import (
     EACH,
     FIRST_CASE,
     IMPORTERS,
+    LATE_TORCH,
     Binding,
     Block,
     Expression,
@@ -152,8 +153,8 @@ class AstSuiteReader:
             return
         match stmt:
             case ast.Assign():
-                module = _module_of(stmt.value)
                 for target in stmt.targets:
+                    module = _module_of(stmt.value, target)
                     if module is not None and isinstance(target, ast.Name):
                         self._bind(target.id, "import", target=module)
                     else:
@@ -210,9 +211,12 @@ class AstSuiteReader:
         self._block, self._test = block, test
 
 
-def _module_of(value: ast.expr) -> str | None:
-    """The module that `importlib.import_module("torch")` or `pytest.importorskip("torch")` gives."""
+def _module_of(value: ast.expr, target: ast.expr) -> str | None:
+    """The module that `importlib.import_module("torch")` or `pytest.importorskip("torch")` gives, or `_torch()` to
+    `torch`."""
     match value:
+        case ast.Call(func=ast.Name(id=name), args=[], keywords=[]) if LATE_TORCH.fullmatch(name):
+            return "torch" if isinstance(target, ast.Name) and target.id == "torch" else None
         case ast.Call(
             func=ast.Name(id=name) | ast.Attribute(attr=name), args=[ast.Constant(value=str(told)), *_]
         ) if name in IMPORTERS and not told.startswith("."):

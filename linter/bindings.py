@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -125,9 +126,16 @@ IMPORTERS = frozenset({"importorskip", "import_module"})
 """Functions of pytest and importlib that give the module whose name they get first."""
 
 
-def _module_of(value: cst.BaseExpression) -> str | None:
-    """The module that `importlib.import_module("torch")` or `pytest.importorskip("torch")` gives."""
+LATE_TORCH = re.compile(r"_torch|_?(?:get|(?:lazy_)?import|lazy|load)_torch")
+"""Functions that import torch when they are called, where what they give is called torch."""
+
+
+def _module_of(value: cst.BaseExpression, target: cst.BaseExpression) -> str | None:
+    """The module that `importlib.import_module("torch")` or `pytest.importorskip("torch")` gives, or `_torch()` to
+    `torch`."""
     match value:
+        case cst.Call(func=cst.Name(name), args=[]) if LATE_TORCH.fullmatch(name):
+            return "torch" if isinstance(target, cst.Name) and target.value == "torch" else None
         case cst.Call(
             func=cst.Name(name) | cst.Attribute(attr=cst.Name(name)),
             args=[cst.Arg(value=cst.SimpleString() as text, keyword=None), *_],
@@ -240,8 +248,8 @@ class SuiteReader:
             return
         match stmt:
             case cst.Assign():
-                module = _module_of(stmt.value)
                 for target in stmt.targets:
+                    module = _module_of(stmt.value, target.target)
                     if module is not None and isinstance(target.target, cst.Name):
                         self._bind(target.target.value, "import", target=module)
                     else:

@@ -47,6 +47,7 @@ PROGRAMS = [
     "x = 1\n\f\ny = 2\n",
     "a = b.importorskip('torch', minversion='2')\nc = import_module('d.e')\nf.g = import_module('h')\n"
     "i = import_module('.j', 'k')\nl, m = import_module('n'), import_module(name)\n",
+    "torch = _torch()\nt = _torch()\ntorch, u = _torch(), 1\n",
     "from .compat import torch, np as numpy\nfrom . import torch as t\nfrom ..a.b import torch as u\n",
 ]
 
@@ -138,6 +139,24 @@ def test_a_module_that_a_call_gives_is_an_import() -> None:
         ("import", "torch"),
         ("assign", ""),
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "known"),
+    [
+        ("torch = _torch()", True),
+        ("torch = _lazy_import_torch()", True),
+        ("torch = get_torch()", True),
+        ("x = _torch()", False),
+        ("torch = _torch(1)", False),
+        ("torch = make()", False),
+        ("torch = a._torch()", False),
+    ],
+)
+def test_what_a_function_that_puts_the_import_off_gives_is_torch(line: str, known: bool) -> None:
+    for facts in both(f"{line}\n"):
+        [binding] = facts.bindings[line.partition(" ")[0]]
+        assert (binding.kind == "import" and binding.target == "torch") is known
 
 
 def test_a_module_nearby_hands_torch_on() -> None:
