@@ -191,10 +191,11 @@ def _groups(literals: list[_Literal]) -> Iterator[_Group]:
     A literal is looked for from a rare character in it on: Python's `re` runs through a text to the next place
     of one character at the speed of memory, whatever may be around it.
     """
-    left = list(literals)
-    for anchor in _anchors({literal.text for literal in literals}):
-        found = [replace(i, before=i.text.index(anchor)) for i in left if _is_anchor(anchor, i.text)]
-        left = [i for i in left if not _is_anchor(anchor, i.text)]
+    by_anchor: dict[str, list[_Literal]] = {}
+    for literal in literals:
+        anchor = _anchor(literal.text)
+        by_anchor.setdefault(anchor, []).append(replace(literal, before=literal.text.index(anchor)))
+    for anchor, found in sorted(by_anchor.items(), key=lambda item: _rank(item[0])):
         tails = {i.text[i.before + 1 :] for i in found}
         heads = [t for t in tails if t and not any(t != o and t.startswith(o) for o in tails if o)]
         # Those that the anchor ends may be wherever others are.
@@ -225,37 +226,18 @@ def _any_of(texts: Mapping[str, str]) -> str:
     return branches[0] if len(branches) == 1 else f"(?:{'|'.join(branches)})"
 
 
-def _anchors(texts: Set[str]) -> list[str]:
-    """Characters of which each text has one, few and rare ones; the rarest first."""
-    having = {c: {text for text in texts if _is_anchor(c, text)} for c in set("".join(texts))}
-    left = set(texts)
-    chosen: list[str] = []
-    while left:
-        able = (c for c in having if not left.isdisjoint(having[c]))
-        best = min(able, key=lambda c: (_cost(c) / len(left & having[c]), c))
-        chosen.append(best)
-        left -= having[best]
-    for character in sorted(chosen, key=_cost, reverse=True):
-        rest = [c for c in chosen if c != character]
-        if len(set().union(*(having[c] for c in rest))) == len(texts):
-            chosen = rest
-    return sorted(chosen, key=lambda c: (_cost(c), c))
+def _anchor(text: str) -> str:
+    """The character that a text is looked for from: with a small letter more comes behind it, as looking at what is
+    before takes longer."""
+    return min((c for c in text if c.isupper() or text.index(c) < len(text) - 1), key=_rank, default=text[0])
 
 
-def _is_anchor(character: str, text: str) -> bool:
-    """Is a text found by a character in it? By a common one only where more comes behind it: to look at what is before
-    takes longer."""
-    return 0 <= text.find(character) < len(text) - (character in _SHARES and len(text) > 1)
+# Few characters that are rare in Python code, and of which most triggers have one; and those that are common, the rarest
+# first.
+_ANCHORS = "LUVAclrm"
+_COMMON = 'xwvykbg.h(u"pdfn_oaiste '
 
 
-# Characters of Python code, the commonest first, with how many of a thousand they are; the rest are rarer.
-_SHARES = {
-    "e": 75, "t": 52, "s": 44, "i": 43, "o": 42, "n": 42, "a": 41, "r": 37, "_": 28, "l": 27, "d": 26, "p": 21, "c": 21,
-    "m": 18, "f": 17, "u": 17, "h": 15, ".": 14, "g": 13, " ": 150, "(": 8, '"': 8, "b": 7, "k": 6, "y": 5, "v": 4, "w": 4,
-    "x": 3, "T": 3, "N": 3,
-}  # fmt: skip
-
-
-def _cost(character: str) -> float:
-    """What looking for a character costs: going through the text, and stopping at each."""
-    return 18 + _SHARES.get(character, 1)
+def _rank(character: str) -> int:
+    found = _ANCHORS.find(character)
+    return found if found >= 0 else len(_ANCHORS) + 1 + _COMMON.find(character)
