@@ -333,10 +333,8 @@ def _suites(stmt: cst.CSTNode) -> Iterator[cst.BaseSuite]:
     if body.__class__ in SUITES:
         yield body  # type: ignore[misc]
     orelse = getattr(stmt, "orelse", None)
-    if isinstance(orelse, cst.Else):
-        yield orelse.body
-    elif isinstance(orelse, cst.If):
-        yield cst.IndentedBlock([orelse])
+    if orelse is not None:
+        yield cst.IndentedBlock([orelse]) if isinstance(orelse, cst.If) else orelse.body
     final = getattr(stmt, "finalbody", None)
     if final is not None:
         yield final.body
@@ -347,7 +345,7 @@ def _suites(stmt: cst.CSTNode) -> Iterator[cst.BaseSuite]:
 def statements(body: Iterable[cst.CSTNode]) -> Iterator[cst.CSTNode]:
     """All statements of a suite and of those below it, each before what is in it; a line of several gives each."""
     for stmt in body:
-        if isinstance(stmt, cst.SimpleStatementLine):
+        if stmt.__class__ is cst.SimpleStatementLine:
             yield from stmt.body
             continue
         yield stmt
@@ -575,6 +573,6 @@ def names_read(node: cst.CSTNode) -> Iterator[str]:
     stack = [node]
     while stack:
         item = stack.pop()
-        if isinstance(item, cst.Name):
+        if item.__class__ is cst.Name:
             yield item.value
         stack.extend(children(item))

@@ -9,7 +9,7 @@ import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 
-from uncuda.source import Lines, above_comments
+from uncuda.source import above_comments, lines_of
 
 _TIE = re.compile(r"\.cuda\(|[\"']cuda\b")
 
@@ -33,7 +33,7 @@ def class_layout(text: str, name: str) -> Layout | None:
     found = [n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name]
     if len(found) != 1:
         return None
-    lines = Lines(text)
+    lines = lines_of(text)
     methods = [n for n in found[0].body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
     init = next((m for m in methods if m.name == "__init__"), None)
     first = next((s for s in init.body if not _goes_before(s)), None) if init is not None else None
@@ -59,7 +59,7 @@ def class_start(text: str, name: str) -> int | None:
     )
     if len(found) != 1:
         return None
-    return Lines(text).start(
+    return lines_of(text).start(
         min(found[0].lineno, *(mark.lineno for mark in found[0].decorator_list), sys.maxsize)
     )
 

@@ -28,7 +28,7 @@ from uncuda.guards import (
 )
 from uncuda.others import is_cuda_implementation, own_branches
 from uncuda.scripted import SCRIPTS, scripted
-from uncuda.source import Lines
+from uncuda.source import Lines, lines_of
 from uncuda.walk import STATEMENTS, children, walk
 
 if TYPE_CHECKING:
@@ -471,7 +471,7 @@ class Context:
 
     @cached_property
     def _lines(self) -> Lines:
-        return Lines(self.index.text)
+        return lines_of(self.index.text)
 
     def _leading_imports(self) -> list[ImportSite]:
         """The first run of imports that aren't from the future, each on lines of its own."""

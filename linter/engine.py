@@ -42,7 +42,7 @@ from uncuda.parsing import (
 from uncuda.positions import spans, spans_within
 from uncuda.prose import in_code
 from uncuda.rules.registry import all_rules, housekeeping_rules
-from uncuda.source import Lines, above_comments
+from uncuda.source import Lines, above_comments, lines_of
 from uncuda.trees import Trees
 from uncuda.triggers import Triggers, triggers_of
 from uncuda.walk import EXPRESSIONS, SMALL_STATEMENTS, STATEMENTS, children, is_text_statement
@@ -303,7 +303,7 @@ _NO_BODY = "    pass"
 
 def _findings(text: str, options: Options, trees: Trees) -> list[Finding]:
     catalogue = _catalogue()
-    lines = Lines(text)
+    lines = lines_of(text)
     refuse_long_lines(lines, lambda line: bool(catalogue.hits(line)))
     hits = catalogue.hits(text)
     if hits:

@@ -6,7 +6,7 @@ import re
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
-from uncuda.source import Lines
+from uncuda.source import lines_of
 
 # The standard library's tokenizer differs from one Python to the next (before 3.12 it reads no f-string that
 # holds its own quote), stops at what it doesn't like, and is slow.
@@ -57,7 +57,7 @@ class Layout:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.lines = Lines(text)
+        self.lines = lines_of(text)
         self.comments: list[Comment] = []
         self._logical: list[tuple[int, int]] = []
         self._shut: set[int] = set()

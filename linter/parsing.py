@@ -64,9 +64,9 @@ def parse_ast(text: str) -> ast.Module:
 
 def _refuse_long_conditions(text: str, tree: ast.Module) -> None:
     """`a and b and …` is flat for `ast` and as deep as it is long for libcst."""
-    if text.count("and") + text.count("or") <= LONGEST_CONDITION:
-        return
-    if sum(1 for _ in _LOGIC.finditer(text)) <= LONGEST_CONDITION:
+    words = (_AND, "and"), (_OR, "or")
+    # A condition has the same word all along.
+    if not any(text.count(word) >= LONGEST_CONDITION <= len(found.findall(text)) for found, word in words):
         return
     for node in ast.walk(tree):
         if isinstance(node, ast.BoolOp) and len(node.values) > LONGEST_CONDITION:
@@ -133,7 +133,7 @@ def _size(characters: int) -> str:
     return f"{characters / 1e6:.1f} million characters" if characters >= 1e6 else f"{characters} characters"
 
 
-_LOGIC = re.compile(r"\b(?:and|or)\b")
+_AND, _OR = re.compile(r"and\b(?<!\wand)"), re.compile(r"or\b(?<!\wor)")
 _BRACKET = re.compile(r"[()\[\]{}]")
 # Operators and words that nest what follows them, thousands in a row.
 _RUN = re.compile(r"(?:(?:[-+~]|\*\*|\bnot\b|\bawait\b|\blambda\b[^:\n]{0,99}:)\s*){2000}")

@@ -294,7 +294,7 @@ def examine_text(text: str, job: Job, mode: Mode, trees: Trees | None = None) ->
     from uncuda.engine import check_text, fix_text
     from uncuda.importers import importers_of
     from uncuda.neighbours import Neighbours
-    from uncuda.source import Lines
+    from uncuda.source import lines_of
     from uncuda.suppressions import silence
 
     profile = job.profile
@@ -314,13 +314,13 @@ def examine_text(text: str, job: Job, mode: Mode, trees: Trees | None = None) ->
     def report(text: str, findings: Sequence[Finding]) -> tuple[Placed, ...]:
         if not findings:
             return ()
-        lines = Lines(text)
+        lines = lines_of(text)
         return tuple(place(lines, f, profile.targets) for f in findings)
 
     checked = check_text(text, options, trees)
     if checked.error is not None:
         wanted = UNPARSABLE in profile.codes and UNPARSABLE not in job.ignored
-        return Examined((unparsable(checked.error, Lines(text)),) if wanted else ())
+        return Examined((unparsable(checked.error, lines_of(text)),) if wanted else ())
     findings, suppressed = settle(text, checked.findings)
     learnt = () if neighbours is None else tuple(neighbours.looked_at().items())
     result = Examined(report(text, findings), suppressed, learnt=learnt)

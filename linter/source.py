@@ -8,6 +8,7 @@ import re
 import warnings
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 
 BOM = codecs.BOM_UTF8
@@ -244,6 +245,12 @@ class Lines:
             surplus.append(surplus[-1] + more)
             ends.append(match.end() - start + surplus[-1])
         return ends, surplus
+
+
+@lru_cache(maxsize=2)
+def lines_of(text: str) -> Lines:
+    """The rows of a text. Much asks for those of the text at hand, one after the other."""
+    return Lines(text)
 
 
 _INDENT = re.compile(r"[ \t]*")

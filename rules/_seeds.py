@@ -13,7 +13,7 @@ from uncuda.bindings import dotted, names_read
 from uncuda.context import Context
 from uncuda.flow import argument
 from uncuda.rules._calls import last_word
-from uncuda.source import Lines
+from uncuda.source import lines_of
 from uncuda.walk import walk
 
 _EVERYWHERE = ("torch.manual_seed", "torch.random.manual_seed")
@@ -182,7 +182,7 @@ def _top_level(text: str) -> tuple[tuple[int, int], ...]:
 
 def neighbours(ctx: Context, *, before: bool) -> Iterator[cst.CSTNode]:
     """The top-level statements before or after the one at hand, the nearest first. They aren't in its tree."""
-    lines = Lines(ctx.index.text)
+    lines = lines_of(ctx.index.text)
     row = lines.position(ctx.island_start)[0]
     places = _top_level(ctx.index.text)
     if before:
