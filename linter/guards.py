@@ -266,14 +266,16 @@ def imported_in_branch(path: Sequence[cst.CSTNode]) -> Iterator[str]:
                         yield dotted(small.module) or ""
 
 
-_AVAILABILITY = frozenset({"torch.cuda.is_available", "torch.accelerator.is_available"})
+_AVAILABILITY = frozenset(
+    f"torch.{home}.{asks}" for home in ("cuda", "accelerator") for asks in ("is_available", "device_count")
+)
 
 
 def surely_available(
     ancestors: Sequence[cst.CSTNode], node: cst.CSTNode, flow: Flow, around: Surroundings
 ) -> bool:
-    """Is an accelerator there for certain where `node` is reached: after a call of `is_available()`, or a test of
-    what holds its answer, also where the module is left without one? A flag or a device that merely says so is no
+    """Is an accelerator there for certain where `node` is reached: after a call of `is_available()`, a count of
+    devices that isn't 0, or a test of what holds its answer, also where the module is left without one? A flag or a device that merely says so is no
     proof."""
     path = [*ancestors, node]
     for depth in range(len(path) - 2, -1, -1):
@@ -281,9 +283,7 @@ def surely_available(
         match above:
             case cst.If() | cst.IfExp() if below is above.body and _asks(above.test, flow):
                 return True
-            case cst.If(test=cst.UnaryOperation(operator=cst.Not(), expression=inner)) if (
-                below is above.orelse and _asks(inner, flow)
-            ):
+            case cst.If() | cst.IfExp() if below is above.orelse and _is_false_where_asked(above.test, flow):
                 return True
             case cst.IndentedBlock() if _left_without(above, below, flow):
                 return True
@@ -321,8 +321,16 @@ def _is_false_where_asked(condition: cst.BaseExpression, flow: Flow) -> bool:
             return _asks(inner, flow)
         case cst.BooleanOperation(operator=cst.Or()):
             return _is_false_where_asked(condition.left, flow) or _is_false_where_asked(condition.right, flow)
+        case cst.Comparison():
+            return _counts(condition, flow) and flow.condition(condition).kind is Kind.DENIAL
         case _:
             return False
+
+
+def _counts(node: cst.Comparison, flow: Flow) -> bool:
+    """Is the number of accelerators compared with something?"""
+    sides = (node.left, *(target.comparator for target in node.comparisons))
+    return any(flow.value(side).kind is Kind.COUNT for side in sides)
 
 
 def _left_without(suite: cst.IndentedBlock, below: cst.CSTNode, flow: Flow) -> bool:
@@ -331,9 +339,8 @@ def _left_without(suite: cst.IndentedBlock, below: cst.CSTNode, flow: Flow) -> b
         if stmt is below:
             return False
         match stmt:
-            case cst.If(test=cst.UnaryOperation(operator=cst.Not(), expression=inner), orelse=None):
-                if leaves(stmt.body) and _asks(inner, flow):
-                    return True
+            case cst.If(orelse=None) if leaves(stmt.body) and _is_false_where_asked(stmt.test, flow):
+                return True
             case cst.SimpleStatementLine(body=[cst.Assert(test=test)]) if _asks(test, flow):
                 return True
             case _:
@@ -348,6 +355,8 @@ def _asks(test: cst.BaseExpression, flow: Flow, depth: int = 0) -> bool:
     match test:
         case cst.Call(func=func):
             return flow.qualified(func) in _AVAILABILITY
+        case cst.Comparison():
+            return _counts(test, flow) and flow.condition(test).kind is Kind.FLAG
         case cst.BooleanOperation(operator=cst.And()):
             return _asks(test.left, flow, depth + 1) or _asks(test.right, flow, depth + 1)
         case cst.Name(name):

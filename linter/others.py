@@ -67,7 +67,7 @@ def _named(node: cst.CSTNode) -> Iterator[str]:
         if isinstance(item, cst.SimpleString):
             name = (string_value(item) or "").partition(":")[0]
         elif isinstance(item, (cst.Name, cst.Attribute)):
-            name = _said(item)
+            name = _said(item).lower()
         else:
             continue
         if name in _OTHERS:

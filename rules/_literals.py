@@ -15,7 +15,7 @@ _DEVICE_NAME = re.compile(
     r"(?:^|_)dev(?:ice)?s?(?:_?(?:type|name|str|string|id|ids|arg|spec|map|backend|list))?\d*\Z", re.I
 )
 _EXPECTED = re.compile(r"expect|want|truth|answer", re.I)
-_ASKS_CUDA = re.compile(r"(?:^|_)(?:is|has|have|on)_(?:\w+_)?cuda|cuda_?(?:is_)?avail", re.I)
+_ASKS_CUDA = re.compile(r"(?:^|_)(?:is|has|have|on|num|count)_(?:\w+_)?cuda|cuda_?(?:is_)?avail", re.I)
 _CUDA_SIDE = re.compile(r"cuda|nvidia|rocm|hip(?![a-z])", re.I)
 
 

@@ -154,6 +154,11 @@ class CudaDeviceCount(Rule):
             None,
             id="asked-by-name",
         ),
+        Bad(
+            "import torch\n\n\ndef num_cuda_devices():\n    return torch.cuda.device_count()\n",
+            None,
+            id="counted-by-name",
+        ),
     )
     good = (
         Good(
@@ -161,6 +166,10 @@ class CudaDeviceCount(Rule):
             "another question",
         ),
         Good("import torch\n\nn = torch.accelerator.device_count()\n", "portable already"),
+        Good(
+            "import torch\n\n\ndef num_cuda_devices():\n    return torch.accelerator.device_count()\n",
+            "portable already",
+        ),
         Good("import torch\n\nprint('CUDA devices: see', torch.__version__, 'device_count')\n"),
         Good("import ray\n\nray.init(num_cpus=2)  # device_count of cuda\n"),
         Good("from ray import tune\n\ntune.run(f, resources={'gpu': 1})  # no device_count of cuda\n"),

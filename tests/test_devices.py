@@ -398,6 +398,27 @@ def test_a_base_class_may_know_the_name(base: str) -> None:
     assert after.count("device = _get_device()") == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "inside", "below"),
+    [
+        ("Base", "", "class Model(Base, LightningModule):\n    pass\n"),
+        (
+            "Base",
+            "",
+            "class Model(Base):\n    @property\n    def device(self):\n        return self.x.device\n",
+        ),
+        ("MoveMixin", "", ""),
+        ("Base", "        super().__init__()\n", ""),
+    ],
+)
+def test_a_class_beside_or_below_may_know_the_name(name: str, inside: str, below: str) -> None:
+    text = (
+        f"import torch\n\n\nclass {name}:\n    def __init__(self):\n{inside}        self.x = torch.ones(1).cuda()\n\n"
+        f"    def step(self, y: torch.Tensor):\n        return y.cuda() + self.x\n\n\n{below}"
+    )
+    assert "self.device" not in fixed(text)
+
+
 def test_a_device_in_scope_is_used() -> None:
     check(
         """
@@ -694,4 +715,38 @@ def test_a_function_for_several_begins_a_cell() -> None:
     assert (
         f"\n# %% cell 1\ndef get_device():\n    return {LONG}\n\n\ndef f(x):\n    device = get_device()\n"
         in after
+    )
+
+
+def test_a_count_of_devices_says_that_one_is_there() -> None:
+    check(
+        """
+        import torch
+
+        def f(x):
+            if torch.cuda.device_count() > 1:
+                x = x.to("cuda")
+            return x
+
+        def g(x):
+            if torch.cuda.device_count() < 2:
+                return x
+            return x.to("cuda")
+        """,
+        """
+        import torch
+
+        def f(x):
+            if torch.cuda.device_count() > 1:
+                device = SHORT
+                x = x.to(device)
+            return x
+
+        def g(x):
+            if torch.cuda.device_count() < 2:
+                return x
+            device = SHORT
+            return x.to(device)
+        """,
+        unsafe=False,
     )

@@ -60,6 +60,14 @@ def test_a_backend_stands_for_its_accelerator() -> None:
     assert outcomes(alone, "UC104")[Target.ASCEND] is Outcome.CRASH
 
 
+def test_a_constant_stands_for_its_accelerator() -> None:
+    chain = CHAIN.replace('device.startswith("cuda:")', "device == Kind.CUDA").replace(
+        'device.startswith("npu:")', "device == Kind.NPU"
+    )
+    assert {o for t, o in outcomes(chain, "UC205").items() if t is not Target.ROCM} == {Outcome.HARMLESS}
+    assert fix_text(chain, unsafe=True).text == chain
+
+
 def test_only_the_named_targets_are_handled_by_a_selection() -> None:
     told = outcomes(SELECTION, "UC201")
     assert told[Target.MPS] is Outcome.HARMLESS
