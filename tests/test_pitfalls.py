@@ -1814,7 +1814,7 @@ from torch.nn.parallel import DistributedDataParallel as DDP
 
 def wrap(model, rank):
     device = <device>
-    return DDP(model, device_ids=[rank] if device.type != "cpu" else None, output_device=rank if device.type != "cpu" else None)
+    return DDP(model, device_ids=[rank] if device.type != "cpu" else None)
 """,
         setup="import torch.distributed as d; d.init_process_group('gloo', store=d.HashStore(), rank=0, world_size=1)",
         run="list(wrap(torch.nn.Linear(1, 1), 0).state_dict())",
