@@ -354,10 +354,22 @@ class Devices:
 
 
 def _is_plain(owner: ClassFacts, ctx: Context) -> bool:
-    taken = {"device", "__slots__"} & (owner.methods | owner.attributes().keys())
-    return not taken and all(
-        base == "object" or _full(base, ctx) == "torch.nn.Module" for base in owner.bases
-    )
+    """May the class get an attribute `device`: does none that is above or below it, as far as they are seen, know the
+    name or come from elsewhere?"""
+    family = [owner, *(c for c in ctx.index.classes.values() if owner.name in c.bases)]
+    for member in family:
+        if {"device", "__slots__"} & (member.methods | member.attributes().keys()):
+            return False
+        for base in member.bases:
+            if base not in ("object", owner.name) and _full(base, ctx) != "torch.nn.Module":
+                return False
+    return "mixin" not in owner.name.lower() and (bool(owner.bases) or not _is_cooperative(owner, ctx))
+
+
+def _is_cooperative(owner: ClassFacts, ctx: Context) -> bool:
+    """Does `__init__` of a class without bases call the next one's? It is made to stand beside others."""
+    init = owner.method("__init__")
+    return init is not None and "super()" in ctx.code(init)
 
 
 def _full(name: str, ctx: Context) -> str:

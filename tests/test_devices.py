@@ -419,6 +419,27 @@ def test_a_class_beside_or_below_may_know_the_name(name: str, inside: str, below
     assert "self.device" not in fixed(text)
 
 
+@pytest.mark.parametrize(
+    ("name", "inside", "below"),
+    [
+        ("Base", "", "class Model(Base, LightningModule):\n    pass\n"),
+        (
+            "Base",
+            "",
+            "class Model(Base):\n    @property\n    def device(self):\n        return self.x.device\n",
+        ),
+        ("MoveMixin", "", ""),
+        ("Base", "        super().__init__()\n", ""),
+    ],
+)
+def test_a_class_beside_or_below_may_know_the_name(name: str, inside: str, below: str) -> None:
+    text = (
+        f"import torch\n\n\nclass {name}:\n    def __init__(self):\n{inside}        self.x = torch.ones(1).cuda()\n\n"
+        f"    def step(self, y: torch.Tensor):\n        return y.cuda() + self.x\n\n\n{below}"
+    )
+    assert "self.device" not in fixed(text)
+
+
 def test_a_device_in_scope_is_used() -> None:
     check(
         """
