@@ -1,9 +1,10 @@
 """Runs programs of package-index projects on the CPU before and after their fixes, and prints a table.
 
-    python benchmarks/real_programs.py FOLDER --python PYTHON [--only NAME] [--diff]
+    python benchmarks/real_programs.py FOLDER [--python PYTHON] [--only NAME] [--diff]
 
-FOLDER takes what is downloaded and the copies that are fixed. PYTHON is an interpreter with a CPU-only torch and what
-the programs import (`REQUIREMENTS`); no project at hand is installed in it, its code is put on the path.
+FOLDER takes what is downloaded, the copies that are fixed, and an environment with a CPU-only torch and what the programs
+import, unless PYTHON is an interpreter that has all that. No project at hand is installed there, its code is put on the
+path.
 """
 
 from __future__ import annotations
@@ -20,12 +21,16 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+TORCH = "torch==2.13.0"
 REQUIREMENTS = """
-torch torchvision numpy scipy pillow tqdm einops kornia fire retry scikit-image opencv-python-headless h5py
-huggingface_hub adabelief-pytorch ema-pytorch accelerate julius requests einx frozendict loguru
-vector-quantize-pytorch torch-einops-utils
+setuptools<81 numpy scipy pillow tqdm einops fire retry scikit-image opencv-python-headless h5py huggingface_hub julius
+requests einx frozendict loguru psutil safetensors packaging tabulate colorama
 """
-"""What the programs import; of the last two lines' own requirements none are needed."""
+"""What the programs import, and what that needs."""
+WITHOUT_THEIR_OWN = """
+torchvision==0.28.0 kornia kornia_rs accelerate adabelief-pytorch ema-pytorch vector-quantize-pytorch torch-einops-utils
+"""
+"""What they import too, and what is installed alone: it would bring another torch."""
 
 FLOOR = "2.6"
 """The torch floor that the projects' maintainers would have to decide on: many name a lower one, or none."""
@@ -84,7 +89,8 @@ class Program:
     """A program and how it is called.
 
     `code` is what is fixed, below the project's root; `driver` calls it with small inputs. `ran`: it runs on the CPU
-    as it is, and must give the same afterwards. `options` are the interpreter's.
+    as it is, and must give the same afterwards. `gate` is a line that lets nobody in without CUDA, as a pattern: the tool
+    tells it and leaves it, since its message asks for CUDA. It is taken out by hand, before anything is run.
     """
 
     project: str
@@ -93,7 +99,7 @@ class Program:
     what: str
     driver: str
     ran: bool = False
-    options: tuple[str, ...] = ()
+    gate: str = ""
 
     @property
     def name(self) -> str:
@@ -118,7 +124,7 @@ for _ in range(2):
     trainer.train()
 show(trainer.d_loss, trainer.g_loss, *trainer.GAN.G.parameters())
 """,
-        options=("-O",),
+        gate=r"assert torch\.cuda\.is_available\(\), .*",
     ),
     Program(
         "lightweight-gan",
@@ -135,7 +141,7 @@ for _ in range(2):
     trainer.train()
 show(trainer.d_loss, trainer.g_loss, *trainer.GAN.G.parameters())
 """,
-        options=("-O",),
+        gate=r"assert torch\.cuda\.is_available\(\), .*",
     ),
     Program(
         "fairseq",
@@ -351,6 +357,16 @@ show(fid_score.calculate_frechet_distance(a.mean(0), np.cov(a.T), b.mean(0), np.
 )
 
 
+def environment(folder: Path) -> str:
+    """The interpreter of an environment in `folder` that has what the programs import."""
+    python = folder / "environment" / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", folder / "environment"], check=True)
+        for wanted in ([TORCH], ["--no-deps", *WITHOUT_THEIR_OWN.split()], REQUIREMENTS.split()):
+            subprocess.run([python, "-m", "pip", "install", "-q", *wanted], check=True)
+    return str(python)
+
+
 def fetched(program: Program, folder: Path) -> Path:
     """The root of the project's code, downloaded and unpacked but not installed."""
     root = folder / "src" / f"{program.project}-{program.version}"
@@ -377,7 +393,7 @@ def run(program: Program, root: Path, python: str, folder: Path) -> str:
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     done = subprocess.run(
-        [python, *program.options, "-c", PRELUDE + program.driver],
+        [python, "-c", PRELUDE + program.driver],
         cwd=work,
         env={
             **os.environ,
@@ -395,6 +411,16 @@ def run(program: Program, root: Path, python: str, folder: Path) -> str:
         return result[1]
     errors = re.findall(r"^(?:\[rank\d\]: )?(\w[\w.]*(?:Error|Exception|Exit)\b.*)$", done.stderr, re.M)
     return errors[-1] if errors else f"exit {done.returncode}"
+
+
+def open_gate(path: Path, gate: str) -> None:
+    """Takes the line that lets nobody in without CUDA out of a file, or of those in a folder."""
+    opened = 0
+    for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+        text, count = re.subn(rf"^{gate}$", "", file.read_text("utf-8"), flags=re.M)
+        opened += count
+        file.write_text(text, "utf-8")
+    assert opened, f"{path}: no line is {gate!r}"
 
 
 def fix(path: Path) -> None:
@@ -436,11 +462,12 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--python", required=True)
+    parser.add_argument("--python", help="an interpreter that has what the programs import")
     parser.add_argument("--only", default="", help="programs with this in their name")
     parser.add_argument("--diff", action="store_true", help="print what the fixes changed")
     args = parser.parse_args()
     folder = args.folder.resolve()
+    python = args.python or environment(folder)
     wrong = 0
     print("| program | before | after | lines changed |\n|---|---|---|---:|")
     for program in (p for p in PROGRAMS if args.only in p.name):
@@ -450,9 +477,11 @@ def main() -> int:
         for copy in copies:
             shutil.rmtree(copy, ignore_errors=True)
             shutil.copytree(root / top, copy / top)
-        before = run(program, copies[0], args.python, folder)
+            if program.gate:
+                open_gate(copy / program.code, program.gate)
+        before = run(program, copies[0], python, folder)
         fix(copies[1] / program.code)
-        after = run(program, copies[1], args.python, folder)
+        after = run(program, copies[1], python, folder)
         changed = diff(*copies)
         count = len(re.findall(r"^-(?!--)", changed, re.M))
         print(f"| {program.name} | {short(before)} | {short(after)} | {count} |", flush=True)
