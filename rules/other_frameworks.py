@@ -134,7 +134,7 @@ def _no_argument(fix: FixBuilder, node: cst.Call) -> None:
 
 
 class RayGpus(Rule):
-    """`num_gpus=1` asks Ray for a resource that only NVIDIA, AMD and Intel hosts offer.
+    """`num_gpus=1` asks Ray for a resource that only hosts of NVIDIA, AMD, Intel and Apple offer.
 
     On Ascend the resource is called NPU, on Gaudi HPU, on TPU TPU: the task or actor is never scheduled there, and the
     program waits for ever without an error. Name the resource in the settings: `resources={"NPU": 1}`.
