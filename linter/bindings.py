@@ -334,7 +334,7 @@ def _suites(stmt: cst.CSTNode) -> Iterator[cst.BaseSuite]:
         yield body  # type: ignore[misc]
     orelse = getattr(stmt, "orelse", None)
     if orelse is not None:
-        yield cst.IndentedBlock([orelse]) if isinstance(orelse, cst.If) else orelse.body
+        yield cst.IndentedBlock([orelse]) if orelse.__class__ is cst.If else orelse.body
     final = getattr(stmt, "finalbody", None)
     if final is not None:
         yield final.body
@@ -355,7 +355,9 @@ def statements(body: Iterable[cst.CSTNode]) -> Iterator[cst.CSTNode]:
 
 # -- scopes ------------------------------------------------------------------------------------------------
 
-_COMPREHENSIONS = (cst.ListComp, cst.SetComp, cst.GeneratorExp, cst.DictComp)
+_COMPREHENSIONS: frozenset[type[cst.CSTNode]] = frozenset(
+    {cst.ListComp, cst.SetComp, cst.GeneratorExp, cst.DictComp}
+)
 SCOPED: frozenset[type[cst.CSTNode]] = frozenset(
     {cst.FunctionDef, cst.Lambda, cst.ClassDef, *_COMPREHENSIONS}
 )
@@ -386,7 +388,7 @@ class Scope:
     @property
     def immediate(self) -> bool:
         """Does its code run where it stands, as that of a comprehension or a class does?"""
-        return self.kind == "class" or isinstance(self.node, _COMPREHENSIONS)
+        return self.kind == "class" or self.node.__class__ in _COMPREHENSIONS
 
     def _read(self) -> Iterator[Binding]:
         node = self.node
@@ -414,7 +416,7 @@ class Scope:
                             pass
             outside |= self.globals
             yield from (b for b in reader.out if b.name not in outside)
-        elif isinstance(node, _COMPREHENSIONS):
+        elif isinstance(node, cst.BaseComp):
             comp: cst.CompFor | None = node.for_in
             while comp is not None:
                 reader = SuiteReader()

@@ -150,7 +150,7 @@ def _told(gives: str | None) -> Value:
 
 def string_value(node: cst.CSTNode) -> str | None:
     """The text of a plain or implicitly joined string literal; None for anything else (bytes too)."""
-    if isinstance(node, cst.SimpleString):
+    if node.__class__ is cst.SimpleString:
         if "b" in node.prefix.lower():
             return None
         raw = node.raw_value
@@ -158,7 +158,7 @@ def string_value(node: cst.CSTNode) -> str | None:
             value = node.evaluated_value
             return value if isinstance(value, str) else None
         return raw
-    if isinstance(node, cst.ConcatenatedString):
+    if node.__class__ is cst.ConcatenatedString:
         left, right = string_value(node.left), string_value(node.right)
         return None if left is None or right is None else left + right
     return None

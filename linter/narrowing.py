@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from uncuda.bindings import dotted
-from uncuda.walk import children, walk, walk_scope
+from uncuda.walk import COMPOUND_STATEMENTS, SUITES, children, walk, walk_scope
 
 if TYPE_CHECKING:
     from uncuda.flow import Flow, Value
 
-_COMPREHENSIONS = (cst.ListComp, cst.SetComp, cst.GeneratorExp, cst.DictComp)
+_WITH_PLACES = COMPOUND_STATEMENTS | SUITES
 
 
 def narrowed(node: cst.BaseExpression, flow: Flow) -> Value:
@@ -91,7 +91,7 @@ def _path_to(ancestors: Sequence[cst.CSTNode], node: cst.CSTNode) -> list[cst.CS
         if path[-1] is node:
             return [*ancestors[:-1], *path]
         # What has a place of its own in the walk isn't searched: the place would be there.
-        if len(path) == 1 or not isinstance(path[-1], (cst.BaseCompoundStatement, cst.BaseSuite)):
+        if len(path) == 1 or path[-1].__class__ not in _WITH_PLACES:
             stack.extend([*path, child] for child in children(path[-1]))
     return []
 

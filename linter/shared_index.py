@@ -69,13 +69,16 @@ def _scope_of(root: cst.CSTNode, flow: Flow) -> Scope:
     return scope
 
 
+_OF_THEIR_OWN: frozenset[type[cst.CSTNode]] = frozenset({cst.FunctionDef, cst.ClassDef, cst.Lambda})
+
+
 def _uses(root: cst.CSTNode, above: Path, flow: Flow) -> Iterator[_Use]:
     """The indexes of CUDA devices in the function's own code, in the order of the text."""
     stack: list[Path] = [above if above[-1] is root else (*above, root)]
     while stack:
         path = stack.pop()
         node = path[-1]
-        if isinstance(node, (cst.FunctionDef, cst.ClassDef, cst.Lambda)):
+        if node.__class__ in _OF_THEIR_OWN:
             continue
         found = _index(node, flow)
         if found is not None:
