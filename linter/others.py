@@ -40,6 +40,8 @@ _IMPLEMENTATION = re.compile(
     r"(?:cuda|nvidia)\w*?(?:platform|accelerator|backend)|(?:platform|accelerator|backend)_?(?:cuda|nvidia)",
     re.I,
 )
+# Of an interface to something that others may not have at all.
+_OF_A_PART = re.compile(r"test|graph|kernel|attention|cache|compil|piecewise", re.I)
 _SAID = re.compile(r"\b(?:mps|xpu|npu|hpu|mlu|musa|Ascend|Gaudi|Apple Silicon)\b", re.I)
 _OTHERS = frozenset({*_TARGETS, "mtia", "privateuseone", "maia", "gcu", "sdaa"})
 
@@ -47,7 +49,7 @@ _OTHERS = frozenset({*_TARGETS, "mtia", "privateuseone", "maia", "gcu", "sdaa"})
 def is_cuda_implementation(name: str) -> bool:
     """Is a class by this name (`CudaPlatform`, `CUDA_Accelerator`) what an interface is on CUDA, beside those for other
     hardware?"""
-    return bool(_IMPLEMENTATION.search(name)) and "test" not in name.lower()
+    return bool(_IMPLEMENTATION.search(name)) and not _OF_A_PART.search(name)
 
 
 def names_others(node: cst.CSTNode) -> bool:

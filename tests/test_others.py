@@ -87,5 +87,5 @@ def test_the_implementation_of_an_interface_for_cuda_is_right_as_it_stands() -> 
         text = body.format(name)
         assert {o for t, o in outcomes(text, "UC206").items() if t is not Target.ROCM} == {Outcome.HARMLESS}
         assert fix_text(text, unsafe=True).text == text
-    for name in ("CudaTimer", "TestCudaPlatform", "Platform"):
+    for name in ("CudaTimer", "TestCudaPlatform", "Platform", "CudaGraphBackend"):
         assert outcomes(body.format(name), "UC206")[Target.ASCEND] is Outcome.CRASH
