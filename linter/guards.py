@@ -271,6 +271,13 @@ _AVAILABILITY = frozenset(
 )
 
 
+# A way out of the module whose words ask for CUDA: whoever takes the program elsewhere takes it away.
+_FOR_CUDA = re.compile(
+    r"""^(?:assert|if not)\b[^\n]*cuda\.is_available\(\)[^\n]*(?:\n[ \t]+[^\n]*)*?["'][^"'\n]*(?i:cuda|nvidia)""",
+    re.M,
+)
+
+
 def surely_available(
     ancestors: Sequence[cst.CSTNode], node: cst.CSTNode, flow: Flow, around: Surroundings
 ) -> bool:
@@ -292,6 +299,8 @@ def surely_available(
                     return True
             case _:
                 pass
+    if not flow.index.exits or _FOR_CUDA.search(flow.index.text):
+        return False
     outside = flow.outside()
     return any(
         (_asks if holds else _is_false_where_asked)(condition(), outside)

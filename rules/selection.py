@@ -1161,6 +1161,7 @@ class CudaAvailable(Rule):
         return False
 
 
+_TRIES = re.compile(r"^[ \t]*try:", re.M)
 _PROPERTIES = re.compile(r"\bget_device_properties\(")
 
 
@@ -1171,6 +1172,8 @@ def _and_properties(fix: FixBuilder, node: cst.Call) -> str:
     joined = True
     for above in reversed(ctx.ancestors):
         if isinstance(above, cst.If) and below is above.test:
+            if _TRIES.search(ctx.code(above.body)):
+                return ""
             if joined and _PROPERTIES.search(ctx.code(above.body)):
                 return f' and hasattr({fix.spelling().module}, "get_device_properties")'
             if not joined and _PROPERTIES.search(ctx.code(ctx.function or above)):

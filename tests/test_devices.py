@@ -419,27 +419,6 @@ def test_a_class_beside_or_below_may_know_the_name(name: str, inside: str, below
     assert "self.device" not in fixed(text)
 
 
-@pytest.mark.parametrize(
-    ("name", "inside", "below"),
-    [
-        ("Base", "", "class Model(Base, LightningModule):\n    pass\n"),
-        (
-            "Base",
-            "",
-            "class Model(Base):\n    @property\n    def device(self):\n        return self.x.device\n",
-        ),
-        ("MoveMixin", "", ""),
-        ("Base", "        super().__init__()\n", ""),
-    ],
-)
-def test_a_class_beside_or_below_may_know_the_name(name: str, inside: str, below: str) -> None:
-    text = (
-        f"import torch\n\n\nclass {name}:\n    def __init__(self):\n{inside}        self.x = torch.ones(1).cuda()\n\n"
-        f"    def step(self, y: torch.Tensor):\n        return y.cuda() + self.x\n\n\n{below}"
-    )
-    assert "self.device" not in fixed(text)
-
-
 def test_a_device_in_scope_is_used() -> None:
     check(
         """
@@ -771,3 +750,20 @@ def test_a_count_of_devices_says_that_one_is_there() -> None:
         """,
         unsafe=False,
     )
+
+
+@pytest.mark.parametrize(
+    ("way_out", "sure"),
+    [
+        ("assert torch.cuda.is_available()\n", True),
+        ("assert torch.accelerator.is_available(), 'needs an accelerator'\n", True),
+        ("if not torch.cuda.is_available():\n    raise SystemExit('needs a GPU')\n", True),
+        ("assert torch.cuda.is_available(), 'You need CUDA'\n", False),
+        ("if not torch.cuda.is_available():\n    raise SystemExit('needs an NVIDIA GPU')\n", False),
+        ("if torch.cuda.is_available():\n    print('CUDA')\n", False),
+    ],
+)
+def test_a_module_that_is_left_without_an_accelerator_has_one(way_out: str, sure: bool) -> None:
+    after = fixed(f"import torch\n\n{way_out}\n\ndef f(x: torch.Tensor):\n    return x.cuda()\n")
+    assert (f"    device = {SHORT}\n" in after) is sure
+    assert (f"    device = {LONG}\n" in after) is not sure
