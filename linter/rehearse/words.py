@@ -40,7 +40,9 @@ def summary(rehearsal: Rehearsal) -> str:
     if rehearsal.verdict is Verdict.TIED:
         return f"it ran, but {asks}"
     if rehearsal.verdict is Verdict.STAYED:
-        return f"it ran, but stayed on the CPU: there is an accelerator ({name}), and it had nothing to compute"
+        return (
+            f"it ran, but stayed on the CPU: there is an accelerator ({name}), and it had nothing to compute"
+        )
     if rehearsal.verdict is Verdict.NO_TORCH:
         return "it ended without importing torch: there was nothing to see"
     if rehearsal.verdict is Verdict.INTERRUPTED:
