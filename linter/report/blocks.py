@@ -89,7 +89,19 @@ def prose(text: str) -> list[Block]:
 
 _PLAIN_WORD = re.compile(r"[a-z]+(?:'[a-z]+)?[,:;]?(?= |\Z)")
 # Words that aren't capitalised at the start of a sentence.
-_NAMES = frozenset({*(target.value for target in Target), "npu", "cuda", "torch", "triton", "apex"})
+_NAMES = frozenset(
+    {
+        *(target.value for target in Target),
+        "npu",
+        "cuda",
+        "torch",
+        "triton",
+        "apex",
+        "gloo",
+        "xccl",
+        "inductor",
+    }
+)
 
 
 def sentence(text: str) -> str:

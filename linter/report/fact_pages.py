@@ -256,12 +256,12 @@ def _target_facts(facts: TargetFacts) -> Iterator[tuple[str, str]]:
     yield "Device", f"{as_code(facts.device)}; its functions are in {as_code(facts.module)}"
     if facts.import_module is not None:
         text = as_code(f"import {facts.import_module}")
-        if facts.autoload is not None:
-            since = f" {facts.autoload.since}" if facts.autoload.since else ""
-            text += (
-                f"; `import torch` alone is enough from {facts.autoload.package}{since} "
-                f"and torch {dotted(facts.autoload.torch)} on"
-            )
+        auto = facts.autoload
+        if auto is not None:
+            torch = f"torch {dotted(auto.torch)}"
+            plugin = f"{auto.package} {auto.since}" if auto.since else f"a later {auto.package}"
+            needed = torch if auto.package == "torch" else f"{plugin} and {torch}"
+            text = f"none from {needed} on; before, {text}"
         yield "Import", text
     yield "Install", facts.pip
     yield "torch.distributed", f"back end {as_code(facts.backend)}"
