@@ -12,7 +12,7 @@ from uncuda.rules._calls import calls_of
 from uncuda.rules._literals import cuda_text
 from uncuda.rules.base import Bad, Category, Good, Rule
 
-_NAMES = frozenset({"torch.random.fork_rng", "torch.fork_rng"})
+_NAMES = frozenset({"torch.random.fork_rng"})
 _COUNT = "torch.cuda.device_count"
 
 
