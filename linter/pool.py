@@ -16,12 +16,16 @@ Result = TypeVar("Result")
 
 
 def shared_out(
-    work: Callable[[Item], Result], items: Sequence[Item], workers: int, method: str
+    work: Callable[[Item], Result],
+    items: Sequence[Item],
+    workers: int,
+    method: str,
+    meanwhile: Callable[[], object] | None = None,
 ) -> Generator[tuple[int, Result | None], None, None]:
     """The number of each item and what `work` made of it, in the order in which they are done.
 
-    None stands for an item whose process died. `method` is how processes start: `fork` or `spawn`. Ctrl-C is
-    this process's business; closing the iterator ends the workers.
+    None stands for an item whose process died. `method` is how processes start: `fork` or `spawn`. `meanwhile` is done
+    here once they all have work. Ctrl-C is this process's business; closing the iterator ends the workers.
     """
     waiting = iter(range(len(items)))
     busy: dict[Connection, tuple[BaseProcess, int]] = {}
@@ -39,6 +43,8 @@ def shared_out(
     try:
         for _ in range(min(workers, len(items))):
             hire()
+        if meanwhile is not None:
+            meanwhile()
         while busy:
             for connection in wait(list(busy)):
                 assert isinstance(connection, Connection)

@@ -40,7 +40,7 @@ LARGEST_CHUNK, MOST_IN_CHUNK = 400_000, 64
 POOL_FROM_FORK = 40
 """From so many files to parse on, a pool of forked workers pays."""
 POOL_FROM_UNREAD = 400
-"""From so many files to read on, they read and sift them as well."""
+"""From so many files to read on, it pays that others sift them first."""
 POOL_FROM_SPAWN = 200
 """The same where workers start afresh (macOS, Windows)."""
 
@@ -444,9 +444,9 @@ class Runner:
     def _examine_all(self, jobs: Sequence[Job], unknown: list[tuple[int, int]]) -> None:
         forking = sys.platform not in ("darwin", "win32")
         if self.workers > 1 and forking and len(unknown) >= POOL_FROM_UNREAD:
-            self._in_pool(jobs, unknown, "fork")
-            return
-        hits = [(size, number) for size, number in unknown if self._is_hit(number, jobs[number])]
+            hits = self._sifted_by_others(jobs, unknown)
+        else:
+            hits = [hit for file in unknown for hit in self._sifted(jobs, [file])]
         if self.workers > 1 and len(hits) >= (POOL_FROM_FORK if forking else POOL_FROM_SPAWN):
             self._in_pool(jobs, hits, "fork" if forking else "spawn")
             return
@@ -454,23 +454,34 @@ class Runner:
             for done in _each([(number, jobs[number])], self.mode, self.cache is not None):
                 self._take(jobs[number], done)
 
-    def _is_hit(self, number: int, job: Job) -> bool:
-        """Is there something in a file that has to be parsed? If not, it is settled."""
-        loaded = load(job)
-        if isinstance(loaded, Problem):
-            self._settle(number, job, Examined(problem=loaded))
-            return False
-        data, info = loaded
-        if job.is_worth_reading(data):
-            return True
-        self._take(job, (number, None, info, ""))
-        return False
+    def _sifted(self, jobs: Sequence[Job], files: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Those of some files that have to be parsed; the others are settled."""
+        hits, settled = _sift(self.cache is not None, jobs, files)
+        for done in settled:
+            self._take(jobs[done[0]], done)
+        return hits
+
+    def _sifted_by_others(self, jobs: Sequence[Job], files: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """The same, sifted by other processes, while this one loads the rules."""
+        from uncuda.pool import shared_out
+
+        files = sorted(files, reverse=True)
+        parts = [files[first :: self.workers] for first in range(self.workers)]
+        hits: list[tuple[int, int]] = []
+        work = partial(_sift, self.cache is not None, jobs)
+        with closing(shared_out(work, parts, self.workers, "fork", _load_rules)) as results:
+            for part, sifted in results:
+                if sifted is None:  # A file killed the process: which one shows when they are parsed.
+                    hits += parts[part]
+                    continue
+                hits += sifted[0]
+                for done in sifted[1]:
+                    self._take(jobs[done[0]], done)
+        return hits
 
     def _in_pool(self, jobs: Sequence[Job], hits: list[tuple[int, int]], method: str) -> None:
         if method == "fork":
-            from uncuda.engine import check_text
-
-            check_text("")  # loads the rules, once for all workers
+            _load_rules()  # once for all workers
         lost = self._share_out(jobs, _chunks(hits, self.workers), self.workers, method)
         # A file of each lost chunk killed the process that had it: which one shows when each has its own.
         for number in self._share_out(jobs, [[n] for n in sorted(lost)], 1, method):
@@ -635,7 +646,32 @@ def _chunks(files: Sequence[tuple[int, int]], workers: int) -> list[list[int]]:
     return chunks
 
 
+def _load_rules() -> None:
+    from uncuda.engine import check_text
+
+    check_text("")
+
+
 # -- in a worker -------------------------------------------------------------------------------------------
+
+
+def _sift(
+    remembered: bool, jobs: Sequence[Job], files: Sequence[tuple[int, int]]
+) -> tuple[list[tuple[int, int]], list[_Done]]:
+    """Those of some files, given as sizes and numbers, in which there is something that has to be parsed, and what there
+    is to say of the others."""
+    gc.disable()
+    hits: list[tuple[int, int]] = []
+    settled: list[_Done] = []
+    for size, number in files:
+        loaded = load(jobs[number])
+        if isinstance(loaded, Problem):
+            settled.append((number, Examined(problem=loaded), None, ""))
+        elif jobs[number].is_worth_reading(loaded[0]):
+            hits.append((size, number))
+        else:
+            settled.append((number, None, loaded[1] if remembered else None, ""))
+    return hits, settled
 
 
 def _work_on(
@@ -659,15 +695,7 @@ def _each(numbered: Sequence[tuple[int, Job]], mode: Mode, remembered: bool) -> 
             yield number, Examined(problem=loaded), None, ""
             continue
         data, info = loaded
-        if job.is_worth_reading(data):
-            yield (
-                number,
-                examine(data, job, mode_for(mode, info)),
-                info,
-                digest_of(data) if remembered else "",
-            )
-        else:
-            yield number, None, info if remembered else None, ""
+        yield number, examine(data, job, mode_for(mode, info)), info, digest_of(data) if remembered else ""
 
 
 def default_workers() -> int:
