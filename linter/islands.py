@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, islice
 
 from uncuda.ast_bindings import AstSuiteReader, AstText, nested_suites, statements
 from uncuda.bindings import Binding
@@ -190,8 +190,9 @@ class Islands:
     def _innermost(self, members: list[ast.stmt], at: int) -> ast.stmt | None:
         found: ast.stmt | None = None
         suites = [members]
+        row = self.lines.position(at)[0]
         while suites:
-            inner = next((s for suite in suites for s in suite if self._covers(s, at)), None)
+            inner = next((s for suite in suites for s in _near(suite, row) if self._covers(s, at)), None)
             if inner is None:
                 return found
             found = inner
@@ -199,9 +200,7 @@ class Islands:
         return found
 
     def _covers(self, stmt: ast.stmt, at: int) -> bool:
-        first = min(
-            [stmt, *getattr(stmt, "decorator_list", ())], key=lambda node: (node.lineno, node.col_offset)
-        )
+        first = _first(stmt)
         return self.source.span(first)[0] <= at + 1 and at < self.source.span(stmt)[1]
 
     def _place(self, row: int) -> tuple[Island, _Group, ast.ClassDef | None] | None:
@@ -238,6 +237,20 @@ class Islands:
         column = min([first.col_offset, *(d.col_offset - 1 for d in getattr(first, "decorator_list", ()))])
         start = self.lines.start(groups[0].first)
         return groups if not self.text[start : start + column].strip() else None
+
+
+def _first(stmt: ast.stmt) -> ast.stmt | ast.expr:
+    """What a statement begins with: itself, or its first decorator."""
+    parts: list[ast.stmt | ast.expr] = [stmt, *getattr(stmt, "decorator_list", ())]
+    return min(parts, key=lambda node: (node.lineno, node.col_offset))
+
+
+def _near(suite: list[ast.stmt], row: int) -> Iterator[ast.stmt]:
+    """The statements of a suite that may hold what is in a row, or at its end: they stand in the order of the text."""
+    for stmt in islice(suite, bisect_left(suite, row, key=lambda s: s.end_lineno or s.lineno), None):
+        if _first(stmt).lineno > row + 1:
+            return
+        yield stmt
 
 
 def _is_prose(stmt: ast.stmt) -> bool:
