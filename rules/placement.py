@@ -79,6 +79,18 @@ class CudaCall(Rule):
             id="index-shared",
         ),
         Bad(
+            "import torch\n\n\ndef main(rank: int):\n    if torch.accelerator.is_available():\n"
+            "        torch.accelerator.set_device_index(rank)\n    net = torch.nn.Linear(2, 2).cuda(rank)\n"
+            "    return net(torch.ones(2).cuda(rank)).shape\n",
+            "import torch\n\n\ndef main(rank: int):\n    if torch.accelerator.is_available():\n"
+            "        torch.accelerator.set_device_index(rank)\n"
+            f"    device = {_DEVICE}\n    net = torch.nn.Linear(2, 2).to(device)\n"
+            "    return net(torch.ones(2).to(device)).shape\n",
+            count=2,
+            run="main(0)",
+            id="index-current",
+        ),
+        Bad(
             "import torch\n\n\ndef f(xs: list[torch.Tensor]):\n    done = []\n    for i in range(len(xs)):\n"
             "        i = int(i)\n        done.append(xs[i].cuda(i) + xs[0].cuda(i))\n        i = 0\n    return done\n",
             "import torch\n\n\ndef f(xs: list[torch.Tensor]):\n    done = []\n"
@@ -226,6 +238,7 @@ class CudaCall(Rule):
         ),
     )
     good = (
+        Good("import torch\n\n\ndef f(rank):\n    torch.accelerator.set_device_index(rank)\n    return torch.ones(2).to(rank)  # no cuda\n"),
         Good("class Meter:\n    def cuda(self):\n        return 1\n\n\nMeter().cuda()\n", "a cuda method of one's own"),
         Good("class Job:\n    def run(self):\n        return self.cuda\n", "a flag that is called cuda"),
         Good("cfg.cuda = True\nprint(cfg.cuda)\n", "an attribute, not a call"),
