@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 
 from uncuda.findings import TorchVersion
 from uncuda.own_names import ROOT_FILES
@@ -51,7 +51,7 @@ class Floors:
         self._read: dict[str, list[Mention]] = {}
         # Asked of every directory above each that is checked.
         self._is_repository = cache(lambda at: os.path.exists(os.path.join(at, ".git")))
-        self._is_project = cache(lambda at: any(os.path.isfile(os.path.join(at, n)) for n in ROOT_FILES))
+        self._is_project = cache(_begins_project)
 
     def of(self, directory: str, settings: Settings) -> Floor:
         """The floor for the files of a directory: that of the settings, else that of the nearest files that
@@ -106,6 +106,14 @@ class Floors:
         if known is None:
             known = self._read[directory] = mentions(directory)
         return known
+
+
+def _begins_project(directory: str) -> bool:
+    """Are a package's files here, other than those of one that was copied into the package around it?"""
+    here = partial(os.path.join, directory)
+    return any(os.path.isfile(here(name)) for name in ROOT_FILES) and not (
+        os.path.isfile(here("__init__.py")) and os.path.isfile(here(os.pardir, "__init__.py"))
+    )
 
 
 def _place(mention: Mention) -> str:

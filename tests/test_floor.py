@@ -272,6 +272,24 @@ def test_without_a_repository_the_package_is_the_end(project: Path) -> None:
     assert floor("b/c").version == (1, 9)
 
 
+def test_a_package_that_was_copied_into_another_is_no_end(project: Path) -> None:
+    (project / ".git").rmdir()
+    copied = project / "one" / "engine"
+    write(
+        project,
+        {
+            "one/requirements.txt": "torch>=1.7\n",
+            "one/setup.py": "",
+            "one/engine/__init__.py": "",
+            "one/engine/vendored/__init__.py": "",
+            "one/engine/vendored/setup.py": "",
+        },
+    )
+    assert floor(str(copied / "vendored")).version == (1, 7)
+    (copied / "__init__.py").unlink()
+    assert floor(str(copied / "vendored")).version == SUPPOSED
+
+
 def test_root_ends_the_search(project: Path) -> None:
     write(
         project,
