@@ -99,7 +99,7 @@ class Devices:
                 indexed_device(self.ctx, None) or indexed_member(self.ctx, None) or self._indexed(fix, None)
             )
         if found is None and any_kind:
-            found = said_device(self.ctx)
+            found = said_device(self.ctx, fix.node)
             if found is not None:
                 fix.unsafe()
         return found or self._new(fix)

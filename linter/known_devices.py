@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from uncuda.bindings import Binding, Scope
+from uncuda.bindings import Binding, Scope, names_read
 from uncuda.fixes.builder import DeviceRef
 from uncuda.flow import Kind, Which, argument, indexed_cuda_text
 from uncuda.narrowing import told_to_be
@@ -122,9 +122,10 @@ def asked_device(ctx: Context) -> DeviceRef | None:
     return DeviceRef(ctx.code(node), True, True)
 
 
-def said_device(ctx: Context) -> DeviceRef | None:
+def said_device(ctx: Context, moved: cst.CSTNode) -> DeviceRef | None:
     """What the function at hand gives to `.to()` or `device=` elsewhere, under a name that says that it is a device:
-    a parameter, a variable, `self.device`, `args.device`. It may be text, a torch.device or a number."""
+    a parameter, a variable, `self.device`, `args.device`. It may be text, a torch.device or a number. Not where
+    `moved` was before."""
     outer = next((n for n in ctx.ancestors if isinstance(n, cst.FunctionDef)), None)
     if outer is None:
         return None
@@ -138,6 +139,8 @@ def said_device(ctx: Context) -> DeviceRef | None:
             if reached is None or reached[0] is not scope or not all(map(_could_hold, reached[1])):
                 continue
             if _is_other(ctx, name) or not bound_for_certain(ctx, scope, reached[1], inner):
+                continue
+            if any(_is_device_of(b, moved) for b in reached[1]):
                 continue
             return DeviceRef(name, False, True, said=True)
     method = own_method(ctx)
@@ -262,6 +265,15 @@ def _is_late(ctx: Context, method: cst.FunctionDef) -> bool:
         if method.name.value == "device" or any(f"self.{method.name.value}" in body for body in asked):
             return False
     return method.name.value not in EARLY_METHODS or assigned_before(ctx, method, "device")
+
+
+def _is_device_of(binding: Binding, moved: cst.CSTNode) -> bool:
+    """Is this `device = x.device`, and has `moved` to do with that `x`? It goes back there afterwards."""
+    match binding.value() if binding.value is not None else None:
+        case cst.Attribute(value=cst.Name(name), attr=cst.Name("device")):
+            return name in names_read(moved)
+        case _:
+            return False
 
 
 def _could_hold(binding: Binding) -> bool:

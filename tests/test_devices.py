@@ -767,3 +767,25 @@ def test_a_module_that_is_left_without_an_accelerator_has_one(way_out: str, sure
     after = fixed(f"import torch\n\n{way_out}\n\ndef f(x: torch.Tensor):\n    return x.cuda()\n")
     assert (f"    device = {SHORT}\n" in after) is sure
     assert (f"    device = {LONG}\n" in after) is not sure
+
+
+def test_where_a_tensor_was_before_is_no_place_to_move_it_to() -> None:
+    check(
+        """
+        import torch
+
+        def turn(w: torch.Tensor, other):
+            device = w.device
+            w = w.float().cuda()
+            return other.cuda(), w.to(device)
+        """,
+        """
+        import torch
+
+        def turn(w: torch.Tensor, other):
+            device = w.device
+            accelerator = LONG
+            w = w.float().to(accelerator)
+            return other.to(device), w.to(device)
+        """,
+    )
