@@ -7,20 +7,14 @@ from functools import cache
 
 from uncuda.findings import Outcome, Outcomes, Target
 
-# A first look; which names count is said by the knowledge base's entries "env:NAME" and "env:PREFIX_*".
-_PREFIXES = (
-    "CUDA", "CUDNN", "CUBLAS", "FORCE_CUDA", "NCCL", "NVCC", "NVFUSER", "NVIDIA", "NVSHMEM", "NVTE", "PYTORCH_CUDA",
-    "PYTORCH_NO_CUDA", "PYTORCH_NVCC", "PYTORCH_NVFUSER", "PYTORCH_NVML", "PYTORCH_TUNABLEOP", "TORCHINDUCTOR_CU",
-    "TORCH_ALLOW_TF32", "TORCH_BLAS", "TORCH_CUDA", "TORCH_CUDNN", "TORCH_LINALG", "TORCH_NCCL", "TORCH_NVCC",
-    "TRITON_PTXAS",
-)  # fmt: skip
-NAMES = re.compile(rf"(?:{'|'.join(_PREFIXES)})\w*\Z")
 WORDS = (
-    "CUBLAS", "CUDACXX", "CUDAHOSTCXX", "CUDA_", "CUDNN_", "FORCE_CUDA", "NCCL_", "NVCC_", "NVFUSER_", "NVIDIA_",
-    "NVSHMEM_", "NVTE_", "PYTORCH_NVCC", "PYTORCH_NVML", "PYTORCH_TUNABLEOP", "TORCHINDUCTOR_CU", "TORCH_ALLOW_TF32",
-    "TORCH_BLAS_", "TORCH_LINALG_", "TRITON_PTXAS",
+    "CUBLAS", "CUDACXX", "CUDAHOSTCXX", "CUDA_", "CUDNN_", "CUPTI", "CUTLASS_EPILOGUE", "FORCE_CUDA", "NCCL_", "NVCC_",
+    "NVFUSER_", "NVIDIA_", "NVSHMEM_", "NVTE_", "PYTORCH_NVCC", "PYTORCH_NVML", "PYTORCH_TUNABLEOP", "TORCHINDUCTOR_CU",
+    "TORCH_ALLOW_TF32", "TORCH_BLAS_", "TORCH_CUDAGRAPH", "TORCH_LINALG_", "TRITON_PTXAS",
 )  # fmt: skip
 """Triggers: one of these stands in every such name."""
+# A first look; which names count is said by the knowledge base's entries "env:NAME" and "env:PREFIX_*".
+NAMES = re.compile(rf"(?=\w*(?:{'|'.join(WORDS)}))[A-Z]\w*\Z")
 # Variables whose counterparts the targets table lists, and the field that does.
 _KINDS = {
     "CUDA_VISIBLE_DEVICES": "visible_devices",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -591,6 +593,26 @@ def test_the_tables_are_read_in_a_moment() -> None:
 
 
 # -- measuring again ---------------------------------------------------------------------------------------
+
+
+READ = re.compile(
+    r"(?:environ(?:\.get|\.setdefault|\.pop)?[\[(]|getenv\(|env_name_\w+=)\s*[\"']([A-Z][A-Z0-9_]{4,})", re.S
+)
+OF_CUDA = re.compile("CUDA|CUDNN|CUBLAS|NCCL|NVML|CUSOLVER|MAGMA|CUTLASS|CUPTI|NVRTC|PTXAS|NVSHMEM|TUNABLEOP")
+
+
+def test_variables_that_torch_reads_are_listed() -> None:
+    """Those of its Python code, its own tests and examples in texts left out."""
+    spec = importlib.util.find_spec("torch")
+    assert spec is not None and spec.submodule_search_locations
+    read: set[str] = set()
+    for path in Path(spec.submodule_search_locations[0]).rglob("*.py"):
+        if "testing" not in path.parts:
+            read |= {name for name in READ.findall(path.read_text("utf-8")) if OF_CUDA.search(name)}
+    assert len(read) > 25
+    listed = [symbol.removeprefix("env:") for symbol in knowledge.apis() if symbol.startswith("env:")]
+    missing = {name for name in read if not any(fnmatchcase(name, pattern) for pattern in listed)}
+    assert missing <= {"CUDA_PROFILE"}, "an example in a docstring"
 
 
 HELD = """
