@@ -22,7 +22,7 @@ _INDEX = re.compile(
 def is_current(root: cst.CSTNode, path: Path, index: str, flow: Flow) -> bool:
     """Has a statement before the place at the end of `path`, in the function with the suite `root`, made the device with
     this index (its source text) the current one, and does the index still hold the same?"""
-    if not _is_bound_once(index, root, flow):
+    if "set_device" not in flow.index.text or not _is_bound_once(index, root, flow):
         return False
     depth = next((at for at, node in enumerate(path) if node is root), len(path))
     for above, below in reversed(list(pairwise(path[depth:]))):
