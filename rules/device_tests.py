@@ -10,7 +10,7 @@ from uncuda.bindings import dotted
 from uncuda.context import Context
 from uncuda.findings import Category
 from uncuda.fixes.builder import CannotFix, FixBuilder
-from uncuda.flow import Kind, Value, Which, argument, device_text, string_value
+from uncuda.flow import Kind, Which, argument, device_text, string_value
 from uncuda.guards import leaves
 from uncuda.others import handles_others, names_others, speaks_of_others
 from uncuda.portable import mentions_cuda
@@ -543,9 +543,14 @@ def _portable_literal(fix: FixBuilder, literal: cst.BaseExpression, current: str
 
 def device_like(node: cst.BaseExpression, ctx: Context) -> bool:
     """Does `node` hold a device, its type or its text, as far as flow and its name tell?"""
-    value: Value = ctx.value(node)
-    if value.kind in (Kind.DEVICE, Kind.TEXT):
-        return device_text(node) is None
+    if device_text(node) is not None:
+        return False
+    # Its name is sooner looked at than what it holds.
+    return _is_called_device(node, ctx) or ctx.value(node).kind in (Kind.DEVICE, Kind.TEXT)
+
+
+def _is_called_device(node: cst.BaseExpression, ctx: Context) -> bool:
+    """Do the name of `node`, or those of its parts, tell that?"""
     match node:
         case cst.Name(name):
             return names_device(name) or _holds_type(name, ctx)
