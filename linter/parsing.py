@@ -81,11 +81,20 @@ def parse_piece(text: str) -> cst.Module:
 
     What the parser makes is valid, so that the nodes' checks of themselves, a tenth of its time, are left out.
     """
+    if cst.CSTNode.__post_init__ is _unchecked:
+        return cst.parse_module(text)
     setattr(cst.CSTNode, "__post_init__", _unchecked)  # noqa: B010  # a method, which mypy lets nobody assign
     try:
         return cst.parse_module(text)
     finally:
         setattr(cst.CSTNode, "__post_init__", _CHECK)  # noqa: B010
+
+
+def leave_out_checks() -> None:
+    """Leaves them out for the rest of the process, which has to be the tool's own: with each change of a class Python
+    forgets where the attributes of all classes below it are."""
+    if cst.CSTNode.__post_init__ is not _unchecked:
+        setattr(cst.CSTNode, "__post_init__", _unchecked)  # noqa: B010
 
 
 def _unchecked(node: cst.CSTNode) -> None:

@@ -681,7 +681,10 @@ def _work_on(
 
 
 def _work(mode: Mode, remembered: bool, numbered: Sequence[tuple[int, Job]]) -> list[_Done]:
+    from uncuda.parsing import leave_out_checks
+
     gc.disable()
+    leave_out_checks()
     return list(_each(numbered, mode, remembered))
 
 
