@@ -293,7 +293,8 @@ class CudaEvent(Rule):
         before = len(fix.edits)
         clock = ctx.local_name("time.perf_counter") or f"{fix.name('time')}.perf_counter"
         words = Words(
-            f"{device_module(fix) if function else fix.spelling().module}.Event",
+            # Never by a name: that would be bound between a wait, which may go into the new block, and the events.
+            f"{fix.spelling().module}.Event",
             fix.name("torch.accelerator.synchronize"),
             fix.is_available(),
             f"{clock}()",

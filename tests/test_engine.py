@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import re
+import textwrap
 import tokenize
 import warnings
 from collections import Counter
@@ -364,6 +365,31 @@ def test_what_cannot_be_read_is_an_error_and_stays() -> None:
 
 def test_a_text_without_a_trigger_is_not_parsed() -> None:
     assert check_text("x = (\n").error is None
+
+
+def test_a_timing_after_a_wait_and_the_stream_beside_it_are_fixed_together() -> None:
+    text = textwrap.dedent(
+        """
+        import torch
+
+
+        def timed(step):
+            torch.cuda.synchronize()
+            start = torch.cuda.Event(enable_timing=True)
+            end = torch.cuda.Event(enable_timing=True)
+            stream = torch.cuda.current_stream()
+            start.record(stream)
+            step()
+            end.record(stream)
+            end.synchronize()
+            return start.elapsed_time(end)
+        """
+    )
+    fixed = fix_text(text)
+    assert fixed.error is None and fixed.remaining == ()
+    space: dict[str, object] = {}
+    exec(fixed.text + "took = timed(lambda: None)\n", space)
+    assert isinstance(space["took"], float)
 
 
 def test_keep_decides_in_every_round() -> None:
