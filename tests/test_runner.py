@@ -20,7 +20,7 @@ from uncuda.findings import Severity
 from uncuda.pool import shared_out
 from uncuda.results import FileResult, ProblemKind
 from uncuda.rules.catalogue import pairs
-from uncuda.runner import Examined, Job, Mode, Profile, Runner
+from uncuda.runner import CHUNKS, MOST_IN_CHUNK, Examined, Job, Mode, Profile, Runner, _chunks
 
 ALL = Profile(frozenset(code for code, _ in pairs()))
 TIE = "import torch\n\nx = torch.ones({n}).cuda()\n"
@@ -98,6 +98,36 @@ def test_shared_out_gives_every_item_back_once(method: str) -> None:
     items = [*range(10, 16)]
     done = dict(shared_out(_square, items, 2, method))
     assert done == {n: (None if item == 13 else item * item) for n, item in enumerate(items)}
+
+
+def test_something_is_done_while_others_work() -> None:
+    done: list[str] = []
+    results = shared_out(_square, [1, 2, 3], 2, "fork", lambda: done.append("meanwhile"))
+    assert dict(results) == {0: 1, 1: 4, 2: 9}
+    assert done == ["meanwhile"]
+
+
+@pytest.mark.parametrize("mode", [Mode.CHECK, Mode.DIFF])
+def test_files_that_others_sift_give_the_same(
+    many: Path, monkeypatch: pytest.MonkeyPatch, mode: Mode
+) -> None:
+    (many / "gone.py").symlink_to(many / "nowhere.py")
+    alone = Runner(mode).run(jobs(many))
+    monkeypatch.setattr(runner_module, "POOL_FROM_UNREAD", 1)
+    assert Runner(mode, workers=2).run(jobs(many)) == alone
+    monkeypatch.setattr(runner_module, "POOL_FROM_FORK", 1)
+    assert Runner(mode, workers=2).run(jobs(many)) == alone
+
+
+def test_chunks_hold_each_file_once_and_the_largest_first() -> None:
+    files = [(size * size, size) for size in range(500)]
+    chunks = _chunks(files, 2)
+    numbers = [number for chunk in chunks for number in chunk]
+    assert numbers == sorted(range(500), reverse=True)
+    assert all(0 < len(chunk) <= MOST_IN_CHUNK for chunk in chunks)
+    enough = sum(size for size, _ in files) // (2 * CHUNKS)
+    assert all(sum(n * n for n in chunk[:-1]) < enough for chunk in chunks)
+    assert _chunks([], 2) == []
 
 
 def test_shared_out_ends_its_workers_when_it_is_closed() -> None:
