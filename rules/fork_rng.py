@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import libcst as cst
 
 from uncuda.context import Context
 from uncuda.fixes.arguments import change_arguments
 from uncuda.fixes.builder import CannotFix, FixBuilder
-from uncuda.flow import argument
+from uncuda.flow import Kind, argument
 from uncuda.rules._calls import calls_of
 from uncuda.rules._literals import cuda_text
 from uncuda.rules.base import Bad, Category, Good, Rule
@@ -72,6 +74,16 @@ class CudaForkRng(Rule):
             setup="torch.manual_seed(1)",
             run="aside(lambda: torch.rand(1)), torch.rand(1)",
             id="counted-last",
+        ),
+        Bad(
+            "import torch\n\n\ndef aside(f, device):\n"
+            "    with torch.random.fork_rng(devices=[device] if device.type != 'cpu' else []):\n        return f()\n",
+            "import torch\n\n\ndef aside(f, device):\n"
+            "    with torch.random.fork_rng(devices=[device] if device.type != 'cpu' else [], "
+            "device_type=device.type):\n        return f()\n",
+            setup="torch.manual_seed(1)",
+            run="aside(lambda: torch.rand(1), torch.device('cpu')), torch.rand(1)",
+            id="of-the-device-that-is-given",
         ),
         Bad(
             "from torch.random import fork_rng\n\n\ndef aside(f, device, devices):\n"
@@ -149,7 +161,7 @@ class CudaForkRng(Rule):
     def _fix(self, fix: FixBuilder, node: cst.Call, devices: cst.Arg | None, kind: cst.Arg | None) -> None:
         fix.needs("torch.accelerator")
         count = f"{fix.name('torch')}.accelerator.device_count"
-        device_type = fix.device_type()
+        device_type = _own_type(devices, fix.ctx) or fix.device_type()
         bare = devices is None or fix.code(devices.value) == "None"
         if devices is not None and not bare:
             instead: dict[cst.Arg, str] = {}
@@ -168,6 +180,21 @@ class CudaForkRng(Rule):
         words = [f"devices=range({count}())"]
         words += [f"enabled={word}" for word in kept]
         fix.arguments(node, ", ".join([*words, f"device_type={device_type}"]))
+
+
+def _own_type(devices: cst.Arg | None, ctx: Context) -> str | None:
+    """`device.type`, where `[device]` is given, alone or on a condition that asks for its type."""
+    given = None if devices is None else devices.value
+    test = ""
+    if isinstance(given, cst.IfExp):
+        test, given = ctx.code(given.test), given.body
+    match given:
+        case cst.List(elements=[cst.Element(value=cst.Name(name) as node)]) if (
+            re.search(rf"\b{name}\.type\b", test) or ctx.value(node).kind is Kind.DEVICE
+        ):
+            return f"{name}.type"
+        case _:
+            return None
 
 
 def _asks_itself(ctx: Context) -> bool:
