@@ -172,12 +172,19 @@ class _Catalogue:
     """The rules that look into texts of several words."""
     for_words: int
     """The rules that look into texts of one word."""
+    beside: tuple[tuple[str, int], ...]
+    """What has to stand in a file for texts of one word to matter to a rule."""
     triggers: Triggers
     visits: tuple[tuple[int, type[cst.CSTNode], _Visit], ...]
 
     def hits(self, text: str) -> list[tuple[int, int]]:
         """Where in the text of a file a trigger stands, and the rules that have it."""
         return [(at, self.bits[trigger]) for at, trigger in self.triggers.hits(text) if self.bits[trigger]]
+
+    def in_code(self, text: str, hits: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Those of the hits that aren't in prose, each with the rules that it matters to."""
+        absent = sum(rule for word, rule in self.beside if word not in text)
+        return in_code(text, hits, self.for_texts, self.for_words & ~absent)
 
     @cached_property
     def listeners(self) -> Listeners:
@@ -193,13 +200,14 @@ def _catalogue() -> _Catalogue:
     codes: dict[str, int] = {}
     for_texts = sum(1 << number for number, rule in enumerate(rules) if rule.reads_texts)
     for_words = sum(1 << number for number, rule in enumerate(rules) if rule.reads_words)
+    beside = tuple((rule.words_beside, 1 << number) for number, rule in enumerate(rules) if rule.words_beside)
     for number, rule in enumerate(rules):
         codes[rule.code] = 1 << number
         for trigger in rule.triggers:
             bits[trigger] = bits.get(trigger, 0) | 1 << number
         for node_name, method in rule.handlers().items():
             visits.append((1 << number, getattr(cst, node_name), getattr(rule, method)))
-    return _Catalogue(bits, codes, for_texts, for_words, triggers_of(frozenset(bits)), tuple(visits))
+    return _Catalogue(bits, codes, for_texts, for_words, beside, triggers_of(frozenset(bits)), tuple(visits))
 
 
 @cache
@@ -307,7 +315,7 @@ def _findings(text: str, options: Options, trees: Trees) -> list[Finding]:
     refuse_long_lines(lines, lambda line: bool(catalogue.hits(line)))
     hits = catalogue.hits(text)
     if hits:
-        hits = in_code(text, hits, catalogue.for_texts, catalogue.for_words)
+        hits = catalogue.in_code(text, hits)
     if not hits:
         # Still, a text that isn't Python is worth a word; but not the cost of a parse.
         return []

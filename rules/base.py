@@ -63,6 +63,8 @@ class Rule:
     """Does it look into texts of several words? Else a trigger in one is prose. An f-string counts as code."""
     reads_words: ClassVar[bool] = True
     """Does it look into texts of one word? Else a trigger in one is prose as well."""
+    words_beside: ClassVar[str] = ""
+    """Texts of one word matter to it only where this stands in the file as well."""
     category: ClassVar[Category] = Category.MANDATORY
     effort: ClassVar[int] = 1
     """Story points of doing it by hand: 0, 1, 3, 5, 7 or 13."""

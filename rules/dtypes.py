@@ -33,6 +33,7 @@ class Float8(Rule):
     code = "UC330"
     name = "float8-dtype"
     triggers = (r"\bfloat8_",)
+    words_beside = "tilelang"
     category = Category.OPTIONAL
     effort = 3
     sources = (
