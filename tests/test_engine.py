@@ -505,11 +505,24 @@ def _tabbed(line: str) -> str:
 
 
 def name_problems(code: str) -> Counter[str]:
+    """Names that are missing, or left over: not those of an import in a `try`, which asks whether the module is there."""
     kinds = (messages.UndefinedName, messages.UndefinedLocal, messages.UnusedImport, messages.UnusedVariable)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        told = Checker(ast.parse(code)).messages
-    return Counter(f"{type(m).__name__} {m.message_args[0]}" for m in told if isinstance(m, kinds))
+        tree = ast.parse(code)
+        told = Checker(tree).messages
+    tried = {
+        n.lineno
+        for t in ast.walk(tree)
+        if isinstance(t, ast.Try)
+        for n in ast.walk(t)
+        if isinstance(n, ast.stmt)
+    }
+    return Counter(
+        f"{type(m).__name__} {m.message_args[0]}"
+        for m in told
+        if isinstance(m, kinds) and not (isinstance(m, messages.UnusedImport) and m.lineno in tried)
+    )
 
 
 def comments(code: str) -> Iterator[str]:
