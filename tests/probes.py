@@ -33,7 +33,7 @@ def _probing(found: list[Probe]) -> Iterator[None]:
             given = node.args[0].value if node.args else node
             found.append(Probe(ctx.value(given), ctx.qualified(given), ctx.guard(node)))
 
-    catalogue = engine._Catalogue({"probe": 1}, {}, 0, -1, Triggers({"probe"}), ((1, cst.Call, visit),))
+    catalogue = engine._Catalogue({"probe": 1}, {}, 0, -1, (), Triggers({"probe"}), ((1, cst.Call, visit),))
     engine._visits.cache_clear()
     try:
         with mock.patch.object(engine, "_catalogue", return_value=catalogue):
