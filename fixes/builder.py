@@ -11,7 +11,7 @@ import libcst as cst
 
 from uncuda.findings import Applicability, Edit, TorchVersion
 from uncuda.fixes.styles import Spelling
-from uncuda.flow import Kind, Value
+from uncuda.values import Kind, Value
 
 if TYPE_CHECKING:
     from uncuda.context import Context

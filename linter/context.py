@@ -15,7 +15,7 @@ from uncuda.bindings import Binding, Scope, arriving, names_read
 from uncuda.devices import Devices
 from uncuda.findings import Category, Edit, Outcome, Target, TorchVersion
 from uncuda.fixes.builder import CannotFix, FixBuilder, PendingFix, TooOld
-from uncuda.flow import Flow, Value
+from uncuda.flow import Flow
 from uncuda.guards import (
     Guard,
     Surroundings,
@@ -29,6 +29,7 @@ from uncuda.guards import (
 from uncuda.others import is_cuda_implementation, own_branches
 from uncuda.scripted import SCRIPTS, scripted
 from uncuda.source import Lines, lines_of
+from uncuda.values import Value
 from uncuda.walk import STATEMENTS, children, walk
 
 if TYPE_CHECKING:

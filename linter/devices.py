@@ -15,7 +15,7 @@ from uncuda.device_places import NewDevice, NewModule, Path, Use, join, root_of
 from uncuda.findings import Applicability, Edit
 from uncuda.fixes.builder import Bind, CannotFix, DeviceRef, FixBuilder, NodeEdit, device_kind
 from uncuda.fixes.styles import DEVICE_NAMES, MODULE_NAMES, Spelling
-from uncuda.flow import Flow, Which
+from uncuda.flow import Flow
 from uncuda.given_device import given_device
 from uncuda.guards import surely_available
 from uncuda.known_devices import (
@@ -34,6 +34,7 @@ from uncuda.known_devices import (
 )
 from uncuda.shared_index import SharedIndex, shared_index
 from uncuda.source import above_comments
+from uncuda.values import Which
 
 if TYPE_CHECKING:
     from uncuda.context import Context

@@ -9,102 +9,39 @@ import builtins
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from enum import Enum, auto
-from functools import cache
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from uncuda import known_results
 from uncuda.bindings import EACH, Binding, Place, Scope, dotted, reaching, visible
+from uncuda.literals import argument, device_text, string_value
 from uncuda.narrowing import narrowed
+from uncuda.values import (
+    ACCELERATOR_FLAG,
+    CUDA_FLAG,
+    MODULE,
+    TENSOR,
+    UNKNOWN,
+    Kind,
+    Value,
+    Which,
+    condition_of,
+    joined,
+    many,
+    negated,
+    part,
+    stated,
+)
 from uncuda.walk import walk_scope
 
 if TYPE_CHECKING:
     from uncuda.index import ClassFacts, FileIndex
 
 
-class Kind(Enum):
-    """The sort of thing a value is."""
-
-    UNKNOWN = auto()
-    DEVICE = auto()  # a torch.device
-    TEXT = auto()  # a device as str
-    FLAG = auto()  # a condition that is true only where an accelerator is there
-    DENIAL = auto()  # a condition that is false only where an accelerator is there
-    TENSOR = auto()
-    MODULE = auto()
-    MOVABLE = auto()  # one of the two, or another of torch's own that .cuda() and .to() move alike
-    BATCH = auto()  # a tensor, or text, or a plain container of these: only a tensor can be moved
-    OBJECT = auto()  # an instance of a class of this file that is neither
-    MANY = auto()  # gives a value like `parts[0]` each time it is iterated over or indexed
-    TABLE = auto()  # a mapping to values like `parts[0]`
-    PARTS = auto()  # a tuple of `parts`
-    NONE = auto()
-    INT = auto()
-    COUNT = auto()  # how many accelerators there are
-
-
-class Which(Enum):
-    """Which device a DEVICE, TEXT, FLAG, DENIAL or COUNT is about."""
-
-    CUDA = auto()  # cuda and nothing else
-    CUDA_OR_CPU = auto()  # cuda where there is one, else cpu
-    SELECTED = auto()  # the accelerator where there is one, else cpu
-    OTHER = auto()  # anything else that is known: cpu, mps, meta …
-
-
-@dataclass(frozen=True)
-class Value:
-    """An abstract value. `index` says whether a device names one: "" none, else the digits or "?". `parts`: what is
-    in it, if it holds others. `partly`: a condition asks for more than the machine, so that it may be false where there
-    is an accelerator."""
-
-    kind: Kind
-    which: Which | None = None
-    index: str = ""
-    cls: str = ""
-    parts: tuple[Value, ...] = ()
-    partly: bool = False
-
-    @property
-    def is_cuda(self) -> bool:
-        """A device, or its text, that is CUDA whatever the machine."""
-        return self.kind in (Kind.DEVICE, Kind.TEXT) and self.which is Which.CUDA
-
-    @property
-    def moves(self) -> bool:
-        """Torch's own, or derived from it: `.cuda()` and `.to()` move it alike. (It may also be None.)"""
-        return self.kind in _MOVED
-
-    @property
-    def selects(self) -> bool:
-        """A device without index that is the current accelerator wherever CUDA is the accelerator."""
-        return (
-            self.kind in (Kind.DEVICE, Kind.TEXT)
-            and not self.index
-            and self.which in (Which.CUDA, Which.CUDA_OR_CPU, Which.SELECTED)
-        )
-
-
-_MOVED = frozenset({Kind.TENSOR, Kind.MODULE, Kind.MOVABLE, Kind.BATCH})
-UNKNOWN = Value(Kind.UNKNOWN)
-_TENSOR = Value(Kind.TENSOR)
-_MODULE = Value(Kind.MODULE)
-_TOLD = {
-    known_results.TENSOR: _TENSOR,
-    known_results.TENSORS: Value(Kind.MANY, parts=(_TENSOR,)),
-    known_results.MODULE: _MODULE,
-    known_results.MODULES: Value(Kind.MODULE, parts=(_MODULE,)),
-    known_results.MOVABLE: Value(Kind.MOVABLE),
-    known_results.BATCHES: Value(Kind.MANY, parts=(Value(Kind.BATCH),)),
-}
-CUDA_FLAG = Value(Kind.FLAG, Which.CUDA)
 _ON_CUDA = Value(Kind.FLAG, Which.CUDA, partly=True)
 _NOT_ON_HOST = Value(Kind.FLAG, Which.SELECTED, partly=True)
-ACCELERATOR_FLAG = Value(Kind.FLAG, Which.SELECTED)
-_OPPOSITE = {Kind.FLAG: Kind.DENIAL, Kind.DENIAL: Kind.FLAG}
 _COUNTS = {"torch.cuda.device_count": Which.CUDA, "torch.accelerator.device_count": Which.SELECTED}
 _MIRRORED: dict[type[object], type[object]] = {
     cst.LessThan: cst.GreaterThan,
@@ -121,9 +58,6 @@ _DENIED: dict[type[object], type[object]] = {
 _HOST = frozenset({"cpu", "meta"})
 _OPTIONS = re.compile(r"(?:\A|[._])(?:self|cls|args?|opts?|options|conf|cfg|config|hparams|flags|platform)\Z")
 
-_CUDA_TEXT = re.compile(r"cuda(?::(\d+))?\Z")
-_DEVICE_TEXT = re.compile(r"(cpu|cuda|mps|xpu|hpu|npu|mlu|musa|xla|meta|ipu|privateuseone)(?::(\d+))?\Z")
-_CUDA_HEAD = re.compile(r"cuda:\Z")
 
 _BUILTINS = frozenset(
     "bool dict enumerate filter frozenset iter list map next reversed set sorted str tuple zip".split()
@@ -134,140 +68,6 @@ _GENERIC_MANY = frozenset(
     Collection AbstractSet""".split()
 )
 _GENERIC_TABLES = frozenset("dict Dict Mapping MutableMapping OrderedDict DefaultDict defaultdict".split())
-
-
-@cache
-def _told(gives: str | None) -> Value:
-    """The value that the tables of known results name."""
-    if gives is None:
-        return UNKNOWN
-    if gives.startswith(known_results.EACH):
-        return Value(Kind.MANY, parts=(_told(gives.removeprefix(known_results.EACH)),))
-    if " " in gives:
-        return Value(Kind.PARTS, parts=tuple(_TOLD.get(word, UNKNOWN) for word in gives.split()))
-    return _TOLD[gives]
-
-
-def string_value(node: cst.CSTNode) -> str | None:
-    """The text of a plain or implicitly joined string literal; None for anything else (bytes too)."""
-    if node.__class__ is cst.SimpleString:
-        if "b" in node.prefix.lower():
-            return None
-        raw = node.raw_value
-        if "\\" in raw and "r" not in node.prefix.lower():
-            value = node.evaluated_value
-            return value if isinstance(value, str) else None
-        return raw
-    if node.__class__ is cst.ConcatenatedString:
-        left, right = string_value(node.left), string_value(node.right)
-        return None if left is None or right is None else left + right
-    return None
-
-
-def device_text(node: cst.CSTNode) -> Value | None:
-    """The device that a literal names: "cuda", "cuda:1", f"cuda:{i}", "cuda:" + str(i), "cuda:%d" % i,
-    "cuda:{}".format(i)."""
-    text = string_value(node)
-    if text is not None:
-        found = _DEVICE_TEXT.match(text)
-        if found is None:
-            return None
-        which = Which.CUDA if found[1] == "cuda" else Which.OTHER
-        return Value(Kind.TEXT, which, found[2] or "")
-    if indexed_cuda_text(node) is not None:
-        return Value(Kind.TEXT, Which.CUDA, "?")
-    return None
-
-
-_COMPUTED: frozenset[type[cst.CSTNode]] = frozenset({cst.FormattedString, cst.BinaryOperation, cst.Call})
-
-
-def indexed_cuda_text(node: cst.CSTNode) -> cst.BaseExpression | None:
-    """The index expression of a computed "cuda:N" text, or None when `node` isn't one."""
-    if node.__class__ not in _COMPUTED:
-        return None
-    match node:
-        case cst.FormattedString(
-            parts=[cst.FormattedStringText(value="cuda:"), cst.FormattedStringExpression() as part]
-        ):
-            return (
-                part.expression
-                if part.conversion is None and part.format_spec is None and not part.equal
-                else None
-            )
-        case cst.BinaryOperation(
-            left=cst.SimpleString() as head,
-            operator=cst.Add(),
-            right=cst.Call(func=cst.Name("str"), args=[cst.Arg(keyword=None, value=index)]),
-        ) if string_value(head) == "cuda:":
-            return index
-        case cst.BinaryOperation(left=cst.SimpleString() as head, operator=cst.Modulo(), right=index) if (
-            string_value(head) in ("cuda:%d", "cuda:%s", "cuda:%i")
-        ):
-            if isinstance(index, cst.Tuple):
-                return index.elements[0].value if len(index.elements) == 1 else None
-            return index if not isinstance(index, cst.Dict) else None
-        case cst.Call(
-            func=cst.Attribute(value=cst.SimpleString() as head, attr=cst.Name("format")),
-            args=[cst.Arg(keyword=None, star="", value=index)],
-        ) if string_value(head) in ("cuda:{}", "cuda:{0}"):
-            return index
-        case _:
-            return None
-
-
-def argument(call: cst.Call, keyword: str, position: int | None = None) -> cst.Arg | None:
-    """The argument given as `keyword=`, or at `position` (0-based); None when absent or behind a star."""
-    for arg in call.args:
-        if arg.keyword is not None and arg.keyword.value == keyword:
-            return arg
-    if position is not None:
-        for i, arg in enumerate(call.args):
-            if arg.star or arg.keyword is not None:
-                return None
-            if i == position:
-                return arg
-    return None
-
-
-def joined(values: Sequence[Value]) -> Value:
-    """What values of one of these kinds have in common. None beside a tensor or a module changes nothing: it has
-    neither `.cuda()` nor `.to()`."""
-    values = [v for v in values if v.kind is not Kind.NONE] or list(values)
-    if not values or any(v.kind is Kind.UNKNOWN for v in values):
-        return UNKNOWN
-    first = values[0]
-    kinds = {v.kind for v in values}
-    if all(v == first for v in values):
-        return first
-    if kinds <= _MOVED:
-        return Value(kinds.pop() if len(kinds) == 1 else Kind.MOVABLE)
-    if kinds == {Kind.PARTS} and len({len(v.parts) for v in values}) == 1:
-        return Value(Kind.PARTS, parts=tuple(map(joined, zip(*(v.parts for v in values), strict=True))))
-    if kinds <= {Kind.PARTS, Kind.MANY} or kinds == {Kind.TABLE}:
-        return many([p for v in values for p in v.parts], Kind.TABLE if Kind.TABLE in kinds else Kind.MANY)
-    return UNKNOWN
-
-
-def many(parts: Sequence[Value], kind: Kind = Kind.MANY) -> Value:
-    """Something that gives such values one after the other."""
-    each = joined(parts)
-    return UNKNOWN if each.kind is Kind.UNKNOWN else Value(kind, parts=(each,))
-
-
-def part(value: Value, step: int) -> Value:
-    """A part of a value: one by its number, or EACH."""
-    match value.kind:
-        case Kind.MANY | Kind.MODULE if value.parts:
-            return value.parts[0]
-        case Kind.PARTS if step == EACH:
-            return joined(value.parts)
-        case Kind.PARTS if -len(value.parts) <= step < len(value.parts):
-            return value.parts[step]
-        case Kind.TENSOR | Kind.BATCH:
-            return value
-        case _:
-            return UNKNOWN
 
 
 # Steps that one question may take: a name that is rebound through itself twenty times has 20⁴ ways to be read.
@@ -315,11 +115,6 @@ def _is_none(binding: Binding) -> bool:
     return isinstance(value, cst.Name) and value.value == "None"
 
 
-def _condition(value: Value) -> Value:
-    """What a value says as a condition: a number of accelerators holds where there is one."""
-    return replace(value, kind=Kind.FLAG) if value.kind is Kind.COUNT else value
-
-
 def _at_least_one(operator: type[object], number: int) -> bool:
     """Is a count at least one where it compares so with a number?"""
     if operator is cst.NotEqual:
@@ -352,13 +147,6 @@ def _names_host(node: cst.BaseExpression) -> bool:
         texts = {string_value(e.value) for e in node.elements}
         return "cpu" in texts and texts <= _HOST
     return string_value(node) == "cpu"
-
-
-def _negated(value: Value) -> Value:
-    """`not` of a condition."""
-    value = _condition(value)
-    kind = _OPPOSITE.get(value.kind)
-    return UNKNOWN if kind is None else replace(value, kind=kind)
 
 
 def _own_method(binding: Binding) -> str | None:
@@ -515,7 +303,7 @@ class Flow:
             case cst.IfExp():
                 return self._conditional(node)
             case cst.UnaryOperation(operator=cst.Not()):
-                return _negated(self.value(node.expression))
+                return negated(self.value(node.expression))
             case cst.BooleanOperation():
                 return self._both(self.condition(node.left), self.condition(node.right), node)
             case cst.Comparison():
@@ -545,7 +333,7 @@ class Flow:
             return UNKNOWN
         left, right = self.value(node.left), self.value(node.right)
         if Kind.TENSOR in (left.kind, right.kind):
-            return _TENSOR
+            return TENSOR
         if isinstance(node.operator, cst.Add) and {left.kind, right.kind} <= {Kind.MANY, Kind.PARTS}:
             return many([*left.parts, *right.parts])
         return (
@@ -639,7 +427,7 @@ class Flow:
                 return part(around.value(items), EACH)
             case cst.Attribute(value=owner, attr=cst.Name("apply" | "_apply" as method)), _:
                 if around.value(owner).kind is Kind.MODULE:
-                    return _MODULE if method == "apply" else _TENSOR
+                    return MODULE if method == "apply" else TENSOR
                 return UNKNOWN
             case _:
                 return UNKNOWN
@@ -680,7 +468,7 @@ class Flow:
 
     def condition(self, node: cst.BaseExpression) -> Value:
         """What `node` says as a condition."""
-        return _condition(self.value(node))
+        return condition_of(self.value(node))
 
     def _bound(self, scope: Scope, binding: Binding) -> Value:
         if binding.annotation is not None:
@@ -760,10 +548,10 @@ class Flow:
 
     def instance_of(self, name: str) -> Value:
         """An object of the class with this full name, or of one that derives from it."""
-        told = _told(known_results.of_class(name))
+        told = stated(known_results.of_class(name))
         if told.kind is Kind.MODULE:
             # A class of this file that moves itself may derive from it.
-            return UNKNOWN if self.index.moves_itself else _MODULE
+            return UNKNOWN if self.index.moves_itself else MODULE
         return told if told.kind is not Kind.UNKNOWN else self._instance(name)
 
     def _attribute(self, node: cst.Attribute) -> Value:
@@ -897,7 +685,7 @@ class Flow:
             case _:
                 return UNKNOWN
         name = self.qualified(owner)
-        return UNKNOWN if name is None else _told(known_results.of_call(f"{name}.*", 1))
+        return UNKNOWN if name is None else stated(known_results.of_call(f"{name}.*", 1))
 
     def _own_method(self, func: cst.Attribute, base: Value) -> Value | None:
         """What a method of a class of the project gives; None where that has none of this name."""
@@ -926,7 +714,7 @@ class Flow:
             if told is None:
                 # A class method of a library's class gives an object of this one.
                 made = known_results.of_call(f"{self._full(base)}.{method}", 1)
-                told = _MODULE if made == known_results.MODULE and self.is_module(facts) else None
+                told = MODULE if made == known_results.MODULE and self.is_module(facts) else None
             if told is not None:
                 return told
         return None
@@ -938,11 +726,11 @@ class Flow:
             return own
         match base.kind:
             case Kind.TENSOR:
-                return _told(known_results.of_tensor(method, len(node.args)))
+                return stated(known_results.of_tensor(method, len(node.args)))
             case Kind.MODULE:
                 if method == "state_dict":
-                    return Value(Kind.TABLE, parts=(_TENSOR,))
-                given = _told(known_results.of_module(method))
+                    return Value(Kind.TABLE, parts=(TENSOR,))
+                given = stated(known_results.of_module(method))
                 return base if given.kind is Kind.MODULE else given
             case Kind.MOVABLE:
                 return base if _keeps(base.kind, {method}) else UNKNOWN
@@ -957,7 +745,7 @@ class Flow:
                     case _:
                         return UNKNOWN
             case Kind.BATCH:
-                return _told(known_results.of_tensor(method, len(node.args)))
+                return stated(known_results.of_tensor(method, len(node.args)))
             case Kind.TABLE:
                 match method:
                     case "values":
@@ -987,7 +775,7 @@ class Flow:
         if name in ("str", "bool"):
             inner = self.value(given[0]) if len(node.args) == 1 else UNKNOWN
             if name == "bool":
-                return inner if inner.kind in _OPPOSITE else UNKNOWN
+                return inner if inner.kind in (Kind.FLAG, Kind.DENIAL) else UNKNOWN
             known = inner.kind in (Kind.DEVICE, Kind.TEXT)
             return Value(Kind.TEXT, inner.which, inner.index) if known else UNKNOWN
         each = [part(self.value(g), EACH) for g in given]
@@ -1090,7 +878,7 @@ class Flow:
         if told == known_results.SAME:
             first = node.args[0] if node.args else None
             return self.value(first.value) if first and not first.keyword and not first.star else UNKNOWN
-        return None if told is None else _told(told)
+        return None if told is None else stated(told)
 
     def _device_call(self, node: cst.Call) -> Value:
         given = argument(node, "device", 0) or argument(node, "type", 0)
@@ -1109,7 +897,7 @@ class Flow:
         if body.kind in (Kind.DEVICE, Kind.TEXT) and other.kind is body.kind:
             test = self.condition(node.test)
             if test.kind is Kind.DENIAL:
-                test, body, other = _negated(test), other, body
+                test, body, other = negated(test), other, body
             if test.kind is Kind.FLAG and not test.partly and other.which is Which.OTHER:
                 if body.which is Which.CUDA:
                     return Value(body.kind, Which.CUDA_OR_CPU, body.index)
@@ -1144,17 +932,17 @@ class Flow:
         match node.comparisons:
             case [cst.ComparisonTarget(operator=(cst.In() | cst.NotIn()) as operator, comparator=right)]:
                 if _is_type(node.left) and _names_host(right):
-                    return _NOT_ON_HOST if isinstance(operator, cst.NotIn) else _negated(_NOT_ON_HOST)
+                    return _NOT_ON_HOST if isinstance(operator, cst.NotIn) else negated(_NOT_ON_HOST)
             case [
                 cst.ComparisonTarget(operator=(cst.Equal() | cst.NotEqual()) as operator, comparator=right)
             ]:
                 values = [self.value(side) for side in (node.left, right)]
                 if any(v.is_cuda for v in values):
-                    return _ON_CUDA if isinstance(operator, cst.Equal) else _negated(_ON_CUDA)
+                    return _ON_CUDA if isinstance(operator, cst.Equal) else negated(_ON_CUDA)
                 if any(v.kind is Kind.COUNT for v in values):
                     return self._counted(node.left, operator, right)
                 if _is_type(node.left) and _names_host(right):
-                    return _NOT_ON_HOST if isinstance(operator, cst.NotEqual) else _negated(_NOT_ON_HOST)
+                    return _NOT_ON_HOST if isinstance(operator, cst.NotEqual) else negated(_NOT_ON_HOST)
                 if any(v.kind is Kind.NONE for v in values):
                     return UNKNOWN
                 return next((v for v in values if v.kind is Kind.TENSOR), UNKNOWN)

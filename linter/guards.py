@@ -11,7 +11,8 @@ from itertools import pairwise
 import libcst as cst
 
 from uncuda.bindings import Binding, Expression, Scope, dotted
-from uncuda.flow import CUDA_FLAG, Flow, Kind, Value, Which
+from uncuda.flow import Flow
+from uncuda.values import CUDA_FLAG, Kind, Value, Which
 
 
 class Guard(Enum):

@@ -10,9 +10,10 @@ import libcst as cst
 
 from uncuda.bindings import Binding, Scope, names_read
 from uncuda.fixes.builder import DeviceRef
-from uncuda.flow import Kind, Which, argument, indexed_cuda_text
+from uncuda.literals import argument, indexed_cuda_text
 from uncuda.narrowing import told_to_be
 from uncuda.uses import uses
+from uncuda.values import Kind, Which
 from uncuda.walk import walk
 
 if TYPE_CHECKING:

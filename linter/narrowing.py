@@ -12,14 +12,15 @@ from uncuda.bindings import dotted
 from uncuda.walk import COMPOUND_STATEMENTS, SUITES, children, walk, walk_scope
 
 if TYPE_CHECKING:
-    from uncuda.flow import Flow, Value
+    from uncuda.flow import Flow
+    from uncuda.values import Value
 
 _WITH_PLACES = COMPOUND_STATEMENTS | SUITES
 
 
 def narrowed(node: cst.BaseExpression, flow: Flow) -> Value:
     """What `node`, a name or a part of one, is by the tests that it stands under, in the same function."""
-    from uncuda.flow import UNKNOWN
+    from uncuda.values import UNKNOWN
 
     if not _is_simple(node):
         return UNKNOWN
@@ -51,7 +52,7 @@ def told_to_be(text: str, flow: Flow) -> cst.Name | cst.Attribute | None:
 
 def _equal(test: cst.BaseExpression, holds: bool, text: str) -> cst.Name | cst.Attribute | None:
     """What equals a text where `test` is true or not, as `holds` says."""
-    from uncuda.flow import string_value
+    from uncuda.literals import string_value
 
     match test:
         case cst.UnaryOperation(operator=cst.Not(), expression=inner):
@@ -167,7 +168,7 @@ def _told(test: cst.BaseExpression, holds: bool, node: cst.BaseExpression, flow:
 
 
 def _of_classes(node: cst.BaseExpression, flow: Flow) -> Value:
-    from uncuda.flow import joined
+    from uncuda.values import joined
 
     if isinstance(node, cst.Tuple):
         return joined([_of_classes(e.value, flow) for e in node.elements])

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from uncuda.findings import Target
-from uncuda.flow import string_value
 from uncuda.guards import leaves
+from uncuda.literals import string_value
 from uncuda.walk import walk
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ import re
 
 import libcst as cst
 
-from uncuda.flow import Flow, Kind, Which
+from uncuda.flow import Flow
 from uncuda.index import FileIndex
 from uncuda.returned import returned
+from uncuda.values import Kind, Which
 from uncuda.walk import walk
 
 _QUESTION = re.compile(r"available\(|is_built\(|hasattr\(")

@@ -10,7 +10,7 @@ import libcst as cst
 from uncuda.bindings import names_read
 from uncuda.context import Context
 from uncuda.findings import Outcome
-from uncuda.flow import argument
+from uncuda.literals import argument
 from uncuda.walk import children, is_text_statement, walk
 
 _WORDS = re.compile(

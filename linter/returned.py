@@ -7,8 +7,9 @@ from functools import lru_cache
 import libcst as cst
 
 from uncuda.bindings import Scope
-from uncuda.flow import UNKNOWN, Flow, Kind, Value, Which, joined
+from uncuda.flow import Flow
 from uncuda.guards import Guard, Surroundings, guard_of
+from uncuda.values import UNKNOWN, Kind, Value, Which, joined
 from uncuda.walk import EXPRESSIONS, children, walk_scope
 
 _DEVICES = frozenset({Kind.DEVICE, Kind.TEXT})

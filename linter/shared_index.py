@@ -11,7 +11,8 @@ import libcst as cst
 from uncuda.bindings import Binding, Scope, dotted, surely_bound
 from uncuda.current_index import is_current
 from uncuda.device_places import Path, out_of_blocks, place
-from uncuda.flow import Flow, argument, indexed_cuda_text, string_value
+from uncuda.flow import Flow
+from uncuda.literals import argument, indexed_cuda_text, string_value
 from uncuda.walk import children
 
 

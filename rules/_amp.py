@@ -12,9 +12,9 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.fixes.statements import is_guarded
-from uncuda.flow import Kind
 from uncuda.rules._calls import is_read
 from uncuda.rules._literals import cuda_text, in_cuda_class
+from uncuda.values import Kind
 
 # Where torch's own modules keep what `torch.cuda.amp` and `torch.amp` show.
 _INNER = re.compile(r"\.(?:autocast_mode|grad_scaler)(?=\.)")

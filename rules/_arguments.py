@@ -7,7 +7,7 @@ from collections.abc import Container
 import libcst as cst
 
 from uncuda.context import Context
-from uncuda.flow import string_value
+from uncuda.literals import string_value
 from uncuda.rules._calls import last_word
 
 

@@ -12,7 +12,7 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.findings import Target
 from uncuda.fixes.builder import FixBuilder
-from uncuda.flow import string_value
+from uncuda.literals import string_value
 from uncuda.rules._calls import last_word
 from uncuda.walk import walk
 

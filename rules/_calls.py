@@ -9,7 +9,7 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder, Replace
 from uncuda.fixes.statements import device_module, member_or, on_one_line, stand_in
-from uncuda.flow import argument, device_text, indexed_cuda_text
+from uncuda.literals import argument, device_text, indexed_cuda_text
 from uncuda.walk import walk
 
 _PREFIX = "torch.cuda."

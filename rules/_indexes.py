@@ -8,7 +8,7 @@ import libcst as cst
 
 from uncuda.context import Context
 from uncuda.fixes.builder import FixBuilder
-from uncuda.flow import argument, indexed_cuda_text
+from uncuda.literals import argument, indexed_cuda_text
 from uncuda.rules._literals import cuda_object, cuda_text, type_argument
 
 

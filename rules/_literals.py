@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 import libcst as cst
 
 from uncuda.context import Context
-from uncuda.flow import Kind, Value, argument, device_text
+from uncuda.literals import argument, device_text
+from uncuda.values import Kind, Value
 from uncuda.walk import walk
 
 _DEVICE_NAME = re.compile(

@@ -8,7 +8,7 @@ import libcst as cst
 
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.fixes.statements import indent_unit
-from uncuda.flow import string_value
+from uncuda.literals import string_value
 from uncuda.rules._calls import last_word
 from uncuda.walk import is_text_statement
 

@@ -11,7 +11,7 @@ import libcst as cst
 
 from uncuda.bindings import dotted, names_read
 from uncuda.context import Context
-from uncuda.flow import argument
+from uncuda.literals import argument
 from uncuda.rules._calls import last_word
 from uncuda.source import lines_of
 from uncuda.walk import walk

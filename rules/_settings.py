@@ -8,7 +8,7 @@ from functools import lru_cache
 import libcst as cst
 
 from uncuda.context import Context
-from uncuda.flow import string_value
+from uncuda.literals import string_value
 from uncuda.rules._calls import is_imported, is_read
 
 CUDNN = "torch.backends.cudnn."

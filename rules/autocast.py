@@ -10,7 +10,7 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.fixes.statements import is_guarded
-from uncuda.flow import argument
+from uncuda.literals import argument
 from uncuda.rules._amp import (
     DeviceType,
     amp_name,

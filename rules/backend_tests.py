@@ -6,7 +6,7 @@ import libcst as cst
 
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
-from uncuda.flow import string_value
+from uncuda.literals import string_value
 from uncuda.rules._backends import (
     OTHERS,
     accelerators_backends,

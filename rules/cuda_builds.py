@@ -8,7 +8,7 @@ import libcst as cst
 
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
-from uncuda.flow import string_value
+from uncuda.literals import string_value
 from uncuda.rules._calls import cuda_function, is_read, is_shown, last_word
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
 from uncuda.walk import walk

@@ -6,8 +6,9 @@ import libcst as cst
 
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
-from uncuda.flow import Kind, string_value
+from uncuda.literals import string_value
 from uncuda.rules.base import Applicability, Bad, Good, Rule
+from uncuda.values import Kind
 
 _DEVICE = (
     'torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")'

@@ -9,7 +9,7 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.fixes.statements import is_guarded
-from uncuda.flow import string_value
+from uncuda.literals import string_value
 from uncuda.rules._calls import is_imported, is_read, last_word
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
 

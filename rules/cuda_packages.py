@@ -11,9 +11,9 @@ import libcst as cst
 from uncuda.bindings import dotted
 from uncuda.context import Context
 from uncuda.findings import Outcomes
-from uncuda.flow import string_value
 from uncuda.guards import Guard
 from uncuda.index import cst_import_bindings
+from uncuda.literals import string_value
 from uncuda.rules._calls import last_word
 from uncuda.rules._outcomes import softened
 from uncuda.rules.base import Bad, Category, Good, Rule

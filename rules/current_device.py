@@ -7,9 +7,10 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.fixes.statements import device_module, guard_rename, keeps_raising
-from uncuda.flow import Kind, argument
+from uncuda.literals import argument
 from uncuda.rules._calls import cuda_function, index_argument, is_read, literal_device
 from uncuda.rules.base import Applicability, Bad, Good, Rule
+from uncuda.values import Kind
 
 _ASK = frozenset({"current_device"})
 _SET = frozenset({"set_device"})

@@ -7,9 +7,10 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.fixes.builder import FixBuilder
 from uncuda.fixes.statements import is_guarded
-from uncuda.flow import Kind, argument, string_value
+from uncuda.literals import argument, string_value
 from uncuda.rules._calls import last_word
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
+from uncuda.values import Kind
 from uncuda.walk import walk
 
 _SELECT = (

@@ -8,7 +8,7 @@ import libcst as cst
 
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
-from uncuda.flow import string_value
+from uncuda.literals import string_value
 from uncuda.portable import NAMES_GPU, mentions_cuda, uses_own_module
 from uncuda.rules._calls import cuda_function, is_read, is_shown
 from uncuda.rules._literals import answers_about_cuda

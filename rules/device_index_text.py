@@ -7,7 +7,7 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.findings import Category
 from uncuda.fixes.builder import FixBuilder
-from uncuda.flow import indexed_cuda_text
+from uncuda.literals import indexed_cuda_text
 from uncuda.others import among_others
 from uncuda.rules._calls import is_shown, last_word
 from uncuda.rules._literals import at_import, cuda_text, in_cuda_class, is_cuda_side

@@ -5,7 +5,7 @@ from __future__ import annotations
 import libcst as cst
 
 from uncuda.context import Context
-from uncuda.flow import argument, device_text
+from uncuda.literals import argument, device_text
 from uncuda.rules.base import Bad, Good, Rule
 
 _SELECT = (

@@ -6,8 +6,8 @@ import libcst as cst
 
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
-from uncuda.flow import Kind, argument, string_value
 from uncuda.guards import Guard
+from uncuda.literals import argument, string_value
 from uncuda.rules._calls import last_word
 from uncuda.rules._literals import (
     asserts_cuda,
@@ -22,6 +22,7 @@ from uncuda.rules._parameters import none_by_default
 from uncuda.rules._spellings import device_for, object_for, selected_object
 from uncuda.rules.base import Applicability, Bad, Good, Rule
 from uncuda.uses import uses
+from uncuda.values import Kind
 
 _DEVICE = (
     'torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")'

@@ -10,8 +10,8 @@ from uncuda.bindings import dotted
 from uncuda.context import Context
 from uncuda.findings import Category
 from uncuda.fixes.builder import CannotFix, FixBuilder
-from uncuda.flow import Kind, Which, argument, device_text, string_value
 from uncuda.guards import leaves
+from uncuda.literals import argument, device_text, string_value
 from uncuda.others import handles_others, names_others, speaks_of_others
 from uncuda.portable import mentions_cuda
 from uncuda.rules._calls import last_word
@@ -25,6 +25,7 @@ from uncuda.rules._literals import (
 )
 from uncuda.rules._spellings import object_for
 from uncuda.rules.base import Applicability, Bad, Good, Rule
+from uncuda.values import Kind, Which
 from uncuda.walk import walk
 
 _AVAILABLE = "torch.accelerator.is_available()"

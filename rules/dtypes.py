@@ -7,7 +7,7 @@ import re
 import libcst as cst
 
 from uncuda.context import Context
-from uncuda.flow import string_value
+from uncuda.literals import string_value
 from uncuda.rules._calls import last_word
 from uncuda.rules._outcomes import softened
 from uncuda.rules.base import Bad, Category, Good, Rule

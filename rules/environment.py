@@ -8,7 +8,7 @@ import libcst as cst
 
 from uncuda.context import Context
 from uncuda.fixes.statements import caught
-from uncuda.flow import string_value
+from uncuda.literals import string_value
 from uncuda.rules._calls import is_shown, last_word
 from uncuda.rules._literals import in_cuda_class
 from uncuda.rules._outcomes import softened

@@ -8,7 +8,7 @@ from functools import cache
 import libcst as cst
 
 from uncuda.context import Context
-from uncuda.flow import argument, string_value
+from uncuda.literals import argument, string_value
 from uncuda.rules._calls import is_imported, is_read, last_word
 from uncuda.rules._spelled import named
 from uncuda.rules.base import Bad, Category, Good, Rule

@@ -6,7 +6,7 @@ import libcst as cst
 
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
-from uncuda.flow import argument
+from uncuda.literals import argument
 from uncuda.rules._foreign import is_foreign
 from uncuda.rules._indexes import is_current
 from uncuda.rules._literals import asserts_cuda, choices, cuda_text, in_cuda_class

@@ -9,10 +9,11 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.fixes.arguments import change_arguments
 from uncuda.fixes.builder import CannotFix, FixBuilder
-from uncuda.flow import Kind, argument
+from uncuda.literals import argument
 from uncuda.rules._calls import calls_of
 from uncuda.rules._literals import cuda_text
 from uncuda.rules.base import Bad, Category, Good, Rule
+from uncuda.values import Kind
 
 _NAMES = frozenset({"torch.random.fork_rng"})
 _COUNT = "torch.cuda.device_count"

@@ -9,7 +9,7 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.fixes.arguments import change_arguments
 from uncuda.fixes.builder import CannotFix, FixBuilder
-from uncuda.flow import argument
+from uncuda.literals import argument
 from uncuda.rules._amp import (
     DeviceType,
     Sure,

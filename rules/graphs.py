@@ -7,7 +7,7 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.fixes.statements import caught, device_module, is_guarded
-from uncuda.flow import argument, string_value
+from uncuda.literals import argument, string_value
 from uncuda.rules._calls import cuda_function, is_read, last_word, module_says
 from uncuda.rules.base import Bad, Good, Rule
 

@@ -10,8 +10,8 @@ import libcst as cst
 
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
-from uncuda.flow import string_value
 from uncuda.index import cst_import_bindings
+from uncuda.literals import string_value
 from uncuda.rules._arguments import called, is_true, keyword
 from uncuda.rules._calls import last_word
 from uncuda.rules._literals import cuda_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import libcst as cst
 
 from uncuda.context import Context
-from uncuda.flow import string_value
+from uncuda.literals import string_value
 from uncuda.rules._arguments import text_argument
 from uncuda.rules._calls import last_word
 from uncuda.rules._spelled import given_to

@@ -6,7 +6,7 @@ import libcst as cst
 
 from uncuda.context import Context
 from uncuda.fixes.builder import FixBuilder
-from uncuda.flow import string_value
+from uncuda.literals import string_value
 from uncuda.rules._arguments import called, imports, keyword
 from uncuda.rules._calls import calls_of
 from uncuda.rules._spelled import given_to

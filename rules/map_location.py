@@ -6,11 +6,12 @@ import libcst as cst
 
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
-from uncuda.flow import Kind, argument
+from uncuda.literals import argument
 from uncuda.rules._indexes import index_of
 from uncuda.rules._literals import at_import, choices, cuda_literal, cuda_text
 from uncuda.rules._spellings import selected_object, selected_text
 from uncuda.rules.base import Applicability, Bad, Good, Rule
+from uncuda.values import Kind
 
 _DEVICE = (
     'torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")'

@@ -9,8 +9,8 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.fixes.statements import caught, guard_rename
-from uncuda.flow import argument
 from uncuda.guards import Guard
+from uncuda.literals import argument
 from uncuda.rules._calls import is_read, last_word
 from uncuda.rules.base import Bad, Category, Good, Rule
 from uncuda.walk import walk

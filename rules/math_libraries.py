@@ -5,7 +5,7 @@ from __future__ import annotations
 import libcst as cst
 
 from uncuda.context import Context
-from uncuda.flow import argument, string_value
+from uncuda.literals import argument, string_value
 from uncuda.rules._settings import CUDA, member
 from uncuda.rules._spelled import given_to
 from uncuda.rules.base import Bad, Category, Good, Rule

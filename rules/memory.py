@@ -17,9 +17,10 @@ from uncuda.fixes.statements import (
     member_or,
     on_module,
 )
-from uncuda.flow import Kind, device_text, string_value
+from uncuda.literals import device_text, string_value
 from uncuda.rules._calls import cuda_function, index_argument, is_read, literal_device
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
+from uncuda.values import Kind
 
 _FIGURES = frozenset(
     {

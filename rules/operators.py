@@ -5,7 +5,7 @@ from __future__ import annotations
 import libcst as cst
 
 from uncuda.context import Context
-from uncuda.flow import argument, string_value
+from uncuda.literals import argument, string_value
 from uncuda.rules.base import Bad, Category, Good, Rule
 
 _SYMBOL = 'torch.library.custom_op(device_types="cuda")'

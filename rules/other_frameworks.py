@@ -10,8 +10,8 @@ import libcst as cst
 
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
-from uncuda.flow import argument, string_value
 from uncuda.guards import Guard
+from uncuda.literals import argument, string_value
 from uncuda.rules._arguments import keyword
 from uncuda.rules._calls import is_read, last_word
 from uncuda.rules._spelled import given_to, named

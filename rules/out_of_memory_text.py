@@ -8,7 +8,7 @@ import libcst as cst
 
 from uncuda.context import Context
 from uncuda.fixes.builder import FixBuilder
-from uncuda.flow import string_value
+from uncuda.literals import string_value
 from uncuda.rules.base import Applicability, Bad, Good, Rule
 from uncuda.walk import walk
 

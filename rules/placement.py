@@ -9,12 +9,13 @@ import libcst as cst
 from uncuda.bindings import dotted
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
-from uncuda.flow import Kind, Value, argument
+from uncuda.literals import argument
 from uncuda.rules._calls import last_word
 from uncuda.rules._indexes import index_at, is_current
 from uncuda.rules._literals import cuda_literal, cuda_text, names_device
 from uncuda.rules._spellings import argument_for, device_for
 from uncuda.rules.base import Applicability, Bad, Good, Rule
+from uncuda.values import Kind, Value
 
 _DEVICE = (
     'torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")'
@@ -233,7 +234,7 @@ class CudaCall(Rule):
         Bad(
             "import torch\n\n\ndef f(x: torch.Tensor, device):\n    if device != 'cuda':\n        return x\n    return x.cuda()\n",
             "import torch\n\n\ndef f(x: torch.Tensor, device):\n    if device != 'cuda':\n        return x\n    return x.to(device)\n",
-            run="f(torch.ones(2), 'cpu')",
+            run="f(torch.ones(2), 'cpu').tolist()",
             id="asked-before",
         ),
     )

@@ -11,7 +11,7 @@ from uncuda.context import Context
 from uncuda.findings import Outcome, Target
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.fixes.statements import is_guarded
-from uncuda.flow import Kind, Which, argument, string_value
+from uncuda.literals import argument, string_value
 from uncuda.rules._backends import (
     OTHERS,
     Place,
@@ -24,6 +24,7 @@ from uncuda.rules._backends import (
 )
 from uncuda.rules._calls import last_word, literal_device, literal_index
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
+from uncuda.values import Kind, Which
 from uncuda.walk import walk
 
 _SELECT = (

@@ -9,7 +9,7 @@ import libcst as cst
 
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
-from uncuda.flow import argument, device_text, string_value
+from uncuda.literals import argument, device_text, string_value
 from uncuda.rules._calls import is_read, last_word
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
 

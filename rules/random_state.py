@@ -9,7 +9,7 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.fixes.statements import device_module, keeps_raising, on_module
-from uncuda.flow import argument
+from uncuda.literals import argument
 from uncuda.rules._calls import cuda_function, is_read, last_word, literal_device
 from uncuda.rules._literals import in_cuda_class
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule

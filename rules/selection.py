@@ -10,8 +10,8 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.findings import Outcome, Target
 from uncuda.fixes.builder import CannotFix, FixBuilder
-from uncuda.flow import Kind, Value, argument, device_text, indexed_cuda_text, string_value
 from uncuda.guards import assigned_to, denies, polarity
+from uncuda.literals import argument, device_text, indexed_cuda_text, string_value
 from uncuda.others import among_others, handles_others, names_others
 from uncuda.portable import mentions_cuda, uses_own_module
 from uncuda.rules._calls import calls_of, is_read, last_word
@@ -19,6 +19,7 @@ from uncuda.rules._foreign import refuse_foreign
 from uncuda.rules._literals import answers_about_cuda
 from uncuda.rules.base import Applicability, Bad, Category, Good, Rule
 from uncuda.rules.markers import guards_markers
+from uncuda.values import Kind, Value
 from uncuda.walk import walk
 
 _AVAILABLE = "torch.cuda.is_available"

@@ -10,7 +10,7 @@ from uncuda.bindings import Binding
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
 from uncuda.fixes.statements import caught, device_module, guard_call, is_discarded, is_guarded
-from uncuda.flow import argument
+from uncuda.literals import argument
 from uncuda.rules._calls import cuda_function, index_argument, is_read, last_word, literal_device
 from uncuda.rules.base import Applicability, Bad, Good, Rule
 from uncuda.rules.memory import device_arguments

@@ -11,10 +11,11 @@ import libcst as cst
 from uncuda.context import Context
 from uncuda.findings import Category
 from uncuda.fixes.builder import CannotFix, FixBuilder, Replace
-from uncuda.flow import Kind, string_value
+from uncuda.literals import string_value
 from uncuda.rules._calls import is_imported, is_read, last_word
 from uncuda.rules._indexes import is_int
 from uncuda.rules.base import Applicability, Bad, Good, Rule
+from uncuda.values import Kind
 
 _DEVICE = (
     'torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")'

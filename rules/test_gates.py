@@ -8,7 +8,7 @@ import libcst as cst
 
 from uncuda.context import Context
 from uncuda.fixes.builder import CannotFix, FixBuilder
-from uncuda.flow import argument
+from uncuda.literals import argument
 from uncuda.others import names_others
 from uncuda.portable import mentions_cuda
 from uncuda.rules._calls import last_word

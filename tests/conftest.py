@@ -13,6 +13,9 @@ from command import Done
 
 from uncuda.cli import main
 
+# Reports are as wide as it says, and shells and test runners set it.
+os.environ.pop("COLUMNS", None)
+
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -11,9 +11,9 @@ import libcst as cst
 
 from uncuda import engine
 from uncuda.context import Context, Options
-from uncuda.flow import Value
 from uncuda.guards import Guard
 from uncuda.triggers import Triggers
+from uncuda.values import Value
 
 
 @dataclass(frozen=True)

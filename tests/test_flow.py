@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from probes import probe, probes
 
-from uncuda.flow import UNKNOWN, Kind, Value, Which
+from uncuda.values import UNKNOWN, Kind, Value, Which
 
 CUDA = Value(Kind.TEXT, Which.CUDA)
 CUDA_1 = Value(Kind.TEXT, Which.CUDA, "1")

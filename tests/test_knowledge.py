@@ -17,7 +17,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from uncuda import flow, others
+from uncuda import literals, others
 from uncuda.findings import Outcome, Target
 from uncuda.fixes.shim import SHIM
 from uncuda.rules import _backends, knowledge
@@ -529,7 +529,7 @@ def test_words_that_code_is_read_by_are_those_of_the_targets() -> None:
         if facts.backend not in ("gloo", "nccl"):
             assert facts.backend in _backends.OTHERS
         if facts.device != "cpu":
-            assert re.search(rf"\b{facts.device}\b", flow._DEVICE_TEXT.pattern)
+            assert re.search(rf"\b{facts.device}\b", literals._DEVICE_TEXT.pattern)
             assert facts.device == "xla" or f'"{facts.device}"' in SHIM
 
 
