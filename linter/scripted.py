@@ -8,8 +8,10 @@ import warnings
 from collections.abc import Iterator
 from functools import lru_cache
 
-SCRIPTS = re.compile(r"\b(?:script(?:_method|_if_tracing)?|jit)\b")
-"""A file that may have something compiled."""
+SCRIPTS = re.compile(
+    r"@[^\r\n]*\b(?:script(?:_method|_if_tracing)?|jit)\b|\bscript(?:_method|_if_tracing)?[ \t]*\("
+)
+"""A file that may have something compiled: a decorator of such a name, or a call of it."""
 _MAKERS = frozenset({"script", "script_method", "script_if_tracing"})
 _MARKS = _MAKERS | {"jit"}  # Triton's and Numba's too
 
