@@ -452,7 +452,8 @@ class Context:
                     return Edit(end, end, f"{newline}{line}")
                 return Edit(self._lines.after(end), self._lines.after(end), f"{line}{newline}")
             at = sites[0].start if sites else self.index.body_start
-            return Edit(at, at, f"{line}{newline}{newline if sites else ''}")
+            apart = bool(sites) or not text.startswith(("\n", "\r"), at)
+            return Edit(at, at, f"{line}{newline}{newline if apart else ''}")
         mine = [h.startswith("from .") or _package(h) in self.options.own for h in heads]
         others = [
             (s, h) for s, h, near, here in zip(sites, heads, kin, mine, strict=True) if not near and not here
