@@ -202,34 +202,13 @@ class CudaTensorType(Rule):
         if len(node.comparisons) != 1:
             return
         operator, right = node.comparisons[0].operator, node.comparisons[0].comparator
-        if isinstance(operator, (cst.In, cst.NotIn)):
-            self._among(node, right, ctx)
-        if not isinstance(operator, (cst.Equal, cst.NotEqual)):
-            return
-        name = _cuda_type(right, ctx)
-        match node.left:
-            case cst.Call(func=cst.Attribute(value=tensor, attr=cst.Name("type")), args=[]) if (
-                name is not None
-            ):
-                ctx.report(
-                    self,
-                    node,
-                    f"`{name}` is a tensor on CUDA: no other accelerator's tensor is one",
-                    symbol=_COMPARED,
-                    claims=(right,),
-                    fix=lambda fix: _fix_question(
-                        fix, node, tensor, [name], negated=isinstance(operator, cst.NotEqual)
-                    ),
-                    title="Ask for the dtype and the device",
-                )
+        match operator, right:
+            case ((cst.Equal() | cst.NotEqual()), _):
+                names = [_cuda_type(right, ctx)]
+            case ((cst.In() | cst.NotIn()), (cst.List() | cst.Tuple() | cst.Set())):
+                names = [_cuda_type(e.value, ctx) for e in right.elements]
             case _:
-                pass
-
-    def _among(self, node: cst.Comparison, right: cst.BaseExpression, ctx: Context) -> None:
-        """`x.type() in ["torch.cuda.HalfTensor", "torch.cuda.BFloat16Tensor"]`."""
-        if not isinstance(right, (cst.List, cst.Tuple, cst.Set)):
-            return
-        names = [_cuda_type(e.value, ctx) for e in right.elements]
+                return
         first = next(filter(None, names), None)
         match node.left:
             case cst.Call(func=cst.Attribute(value=tensor, attr=cst.Name("type")), args=[]) if (
@@ -242,11 +221,7 @@ class CudaTensorType(Rule):
                     symbol=_COMPARED,
                     claims=(right,),
                     fix=lambda fix: _fix_question(
-                        fix,
-                        node,
-                        tensor,
-                        names,
-                        negated=isinstance(node.comparisons[0].operator, cst.NotIn),
+                        fix, node, tensor, names, negated=isinstance(operator, (cst.NotEqual, cst.NotIn))
                     ),
                     title="Ask for the dtype and the device",
                 )

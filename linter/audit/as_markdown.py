@@ -6,7 +6,7 @@ import re
 
 from uncuda.audit.history import sparkline
 from uncuda.audit.model import Audit, Place, Remedy, Step
-from uncuda.audit.wording import cost, counts, days, files, items, shares, silent, ties, unchecked
+from uncuda.audit.wording import cost, counts, days, examples, files, items, shares, silent, ties, unchecked
 from uncuda.report.ansi import visible
 
 LIMIT = 60_000
@@ -114,12 +114,18 @@ def _blockers(audit: Audit) -> str:
 
 
 def _listed(audit: Audit, title: str, places: list[Place]) -> str:
-    if not places:
+    lines = [f"{link(audit, p)}: {escaped(p.text)}" for p in places]
+    return _section(f"{title} ({len(lines)})", lines)
+
+
+def _section(title: str, lines: list[str]) -> str:
+    """The first of some lines under a heading; nothing where there are none."""
+    if not lines:
         return ""
-    lines = [f"- {link(audit, p)}: {escaped(p.text)}" for p in places[:_SHOWN]]
-    if len(places) > _SHOWN:
-        lines.append(f"- and {len(places) - _SHOWN} more")
-    return f"### {title} ({len(places)})\n\n" + "\n".join(lines) + "\n"
+    shown = [f"- {line}" for line in lines[:_SHOWN]]
+    if len(lines) > _SHOWN:
+        shown.append(f"- and {len(lines) - _SHOWN} more")
+    return f"### {title}\n\n" + "\n".join(shown) + "\n"
 
 
 def _sources(audit: Audit) -> str:
@@ -130,20 +136,12 @@ def _sources(audit: Audit) -> str:
 
 
 def _examples(audit: Audit) -> str:
-    if not audit.examples:
-        return ""
-    where = files(len({t.path for t in audit.examples}))
-    return f"Examples in texts and docstrings, counted apart: {ties(len(audit.examples))} in {where}.\n"
+    return f"{examples(audit)}.\n" if audit.examples else ""
 
 
 def _unchecked(audit: Audit) -> str:
-    missed = unchecked(audit)
-    if not missed:
-        return ""
-    lines = [f"- {escaped(path)}: {escaped(why)}" for path, why in missed[:_SHOWN]]
-    if len(missed) > _SHOWN:
-        lines.append(f"- and {len(missed) - _SHOWN} more")
-    return f"### Not checked ({files(len(missed))})\n\n" + "\n".join(lines) + "\n"
+    lines = [f"{escaped(path)}: {escaped(why)}" for path, why in unchecked(audit)]
+    return _section(f"Not checked ({files(len(lines))})", lines)
 
 
 def _assumptions(audit: Audit) -> str:

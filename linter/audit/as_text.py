@@ -11,7 +11,7 @@ from rich.text import Text
 
 from uncuda.audit.history import sparkline
 from uncuda.audit.model import Audit, Place, Remedy, Verdict
-from uncuda.audit.wording import cost, days, files, items, shares, silent, ties, unchecked
+from uncuda.audit.wording import cost, days, examples, files, items, shares, silent, ties, unchecked
 from uncuda.findings import Outcome
 from uncuda.report.ansi import Style, visible
 
@@ -201,10 +201,7 @@ def _plan(console: Console, audit: Audit) -> None:
 
 def _foot(console: Console, audit: Audit) -> None:
     if audit.examples:
-        where = files(len({t.path for t in audit.examples}))
-        console.print(
-            f"Examples in texts and docstrings, counted apart: {ties(len(audit.examples))} in {where}"
-        )
+        console.print(examples(audit))
     missed = unchecked(audit)
     if missed:
         console.print(Text(f"Not checked: {files(len(missed))}", style="bold"))

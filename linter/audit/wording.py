@@ -81,3 +81,9 @@ def unchecked(audit: Audit) -> list[tuple[str, str]]:
 def files(count: int) -> str:
     """`1 file`, `3 files`."""
     return f"{count} {'file' if count == 1 else 'files'}"
+
+
+def examples(audit: Audit) -> str:
+    """How many ties stand in prose."""
+    where = files(len({t.path for t in audit.examples}))
+    return f"Examples in texts and docstrings, counted apart: {ties(len(audit.examples))} in {where}"
